@@ -1,0 +1,26 @@
+package sluice
+
+import (
+	_ "github.com/IBM/sarama"
+	_ "github.com/KimMachineGun/automemlimit/memlimit"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/andybalholm/brotli"
+	_ "github.com/asynkron/protoactor-go/actor"
+	_ "github.com/cespare/xxhash/v2"
+	_ "github.com/cockroachdb/pebble/v2"
+	_ "github.com/go-json-experiment/json/jsontext"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/gocql/gocql"
+	_ "github.com/google/uuid"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/oklog/run"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/schollz/progressbar/v3"
+	_ "github.com/valyala/fasthttp"
+	_ "github.com/zeebo/xxh3"
+	_ "github.com/xdg-go/scram"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/time/rate"
+	_ "pgregory.net/rapid"
+)

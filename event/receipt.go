@@ -1,0 +1,123 @@
+package event
+
+import "sync/atomic"
+
+// Receipt collects one outcome per event of a request, wakes the one who waits
+// for them, and gives the credits back.
+//
+// Life: made at the edge; then either Refuse, once, or Expect(n), once, and for
+// every index Settle, or Acknowledge and later Settle. A stage whose message is
+// replayed after a panic may call any of them again: the first call for an
+// index counts, the others do nothing.
+//
+//	edge ──▶ Refuse ───────────────────────────────▶ Done
+//	     └─▶ Expect(n) ─▶ n × (Settle | Acknowledge) ─▶ Done ─▶ n × Settle: credits back
+type Receipt struct {
+	ack      Ack
+	release  func(events int, last bool)
+	outcomes []Outcome
+	state    []atomic.Uint32 // per index: answered, settled
+	expected atomic.Bool
+	open     atomic.Int64 // answers still missing
+	unknown  atomic.Int64 // fates still missing
+	refusal  *Refusal
+	done     chan struct{}
+
+	// Most requests of devices hold one event: it needs no slices of its own.
+	one      [1]Outcome
+	oneState [1]atomic.Uint32
+}
+
+const (
+	answered = 1 << iota
+	settled
+)
+
+// NewReceipt returns the receipt of a request that is answered at level ack.
+// release is called each time events reach their fate, with their number, and
+// last set exactly once, when nothing of the request is in memory any more; it
+// must not block. It may be nil.
+func NewReceipt(ack Ack, release func(events int, last bool)) *Receipt {
+	return &Receipt{ack: ack, release: release, done: make(chan struct{})}
+}
+
+// Ack returns the level at which the request is answered.
+func (r *Receipt) Ack() Ack { return r.ack }
+
+// Refuse answers the whole request with f. It reports false, and does nothing,
+// when the request was refused or its events counted before.
+func (r *Receipt) Refuse(f *Refusal) bool {
+	if !r.expected.CompareAndSwap(false, true) {
+		return false
+	}
+	r.refusal = f
+	if r.release != nil {
+		r.release(0, true)
+	}
+	close(r.done)
+	return true
+}
+
+// Expect says that the request holds n events, n at least 1. It reports false,
+// and does nothing, when that was said before.
+func (r *Receipt) Expect(n int) bool {
+	if !r.expected.CompareAndSwap(false, true) {
+		return false
+	}
+	if n == 1 {
+		r.outcomes, r.state = r.one[:], r.oneState[:]
+	} else {
+		r.outcomes, r.state = make([]Outcome, n), make([]atomic.Uint32, n)
+	}
+	r.unknown.Store(int64(n))
+	r.open.Store(int64(n))
+	return true
+}
+
+// Settle gives the event at index its fate: it is answered with o unless it
+// was acknowledged before, and its credit goes back. It reports whether this
+// was the first call for index.
+func (r *Receipt) Settle(index int, o Outcome) bool {
+	before := r.state[index].Or(answered | settled)
+	if before&answered == 0 {
+		r.answer(index, o)
+	}
+	if before&settled != 0 {
+		return false
+	}
+	last := r.unknown.Add(-1) == 0
+	if r.release != nil {
+		r.release(1, last)
+	}
+	return true
+}
+
+// Acknowledge answers the event at index with o before its fate is known
+// (ack=received). Its credit stays out until Settle.
+func (r *Receipt) Acknowledge(index int, o Outcome) bool {
+	if r.state[index].Or(answered)&answered != 0 {
+		return false
+	}
+	r.answer(index, o)
+	return true
+}
+
+// Settled reports whether the event at index has its fate.
+func (r *Receipt) Settled(index int) bool { return r.state[index].Load()&settled != 0 }
+
+func (r *Receipt) answer(index int, o Outcome) {
+	r.outcomes[index] = o
+	if r.open.Add(-1) == 0 {
+		close(r.done)
+	}
+}
+
+// Done is closed when the request was refused or every event is answered.
+func (r *Receipt) Done() <-chan struct{} { return r.done }
+
+// Refusal returns why the whole request was refused, nil if it was not. Only
+// after Done.
+func (r *Receipt) Refusal() *Refusal { return r.refusal }
+
+// Outcomes returns the answers by index. Only after Done; read only.
+func (r *Receipt) Outcomes() []Outcome { return r.outcomes }
