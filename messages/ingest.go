@@ -3,7 +3,11 @@
 // receiver from the moment it is sent.
 package messages
 
-import "sluice/event"
+import (
+	"time"
+
+	"sluice/event"
+)
 
 // Parse hands a request to a parser.
 type Parse struct {
@@ -11,10 +15,10 @@ type Parse struct {
 	Receipt *event.Receipt
 }
 
-// Validate hands the parsed events of one request to a validator. The index of
-// an event in its request is in Raw.Index.
+// Validate hands the well-formed events of one request to a validator.
 type Validate struct {
 	Raws     []event.Raw
 	Receipt  *event.Receipt
-	Received int64 // µs since the Unix epoch
+	Received time.Time
+	Where    bool // the sender asks where each event was stored
 }
