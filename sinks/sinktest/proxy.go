@@ -149,6 +149,13 @@ func (p *Proxy) accept(l net.Listener, target string) {
 
 // carry serves one connection until both its sides are done.
 func (p *Proxy) carry(client net.Conn, target string) {
+	p.mu.Lock()
+	refuse := p.mode == cut
+	p.mu.Unlock()
+	if refuse {
+		reset(client)
+		return
+	}
 	server, err := net.Dial("tcp", target)
 	if err != nil {
 		reset(client)
@@ -163,7 +170,7 @@ func (p *Proxy) carry(client net.Conn, target string) {
 	defer l.close()
 	p.mu.Lock()
 	p.links[l] = struct{}{}
-	refuse := p.mode == cut
+	refuse = p.mode == cut // meanwhile; set closes what is in links
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
