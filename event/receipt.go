@@ -29,8 +29,8 @@ type Receipt struct {
 }
 
 const (
-	answered = 1 << iota
-	settled
+	isAnswered = 1 << iota
+	isSettled
 )
 
 // NewReceipt returns the receipt of a request that is answered at level ack.
@@ -74,28 +74,30 @@ func (r *Receipt) Expect(n int) bool {
 	return true
 }
 
-// Settle gives the event at index its fate: it is answered with o unless it
-// was acknowledged before, and its credit goes back. It reports whether this
-// was the first call for index.
-func (r *Receipt) Settle(index int, o Outcome) bool {
-	before := r.state[index].Or(answered | settled)
-	if before&answered == 0 {
+// Settle gives the event at index its fate, and its credit goes back. answered
+// reports that o is what the sender is told: it is not when the event was
+// acknowledged before. settled reports that this was the first Settle of index;
+// any other does nothing.
+func (r *Receipt) Settle(index int, o Outcome) (answered, settled bool) {
+	before := r.state[index].Or(isAnswered | isSettled)
+	if before&isAnswered == 0 {
 		r.answer(index, o)
+		answered = true
 	}
-	if before&settled != 0 {
-		return false
+	if before&isSettled != 0 {
+		return answered, false
 	}
 	last := r.unknown.Add(-1) == 0
 	if r.release != nil {
 		r.release(1, last)
 	}
-	return true
+	return answered, true
 }
 
 // Acknowledge answers the event at index with o before its fate is known
 // (ack=received). Its credit stays out until Settle.
 func (r *Receipt) Acknowledge(index int, o Outcome) bool {
-	if r.state[index].Or(answered)&answered != 0 {
+	if r.state[index].Or(isAnswered)&isAnswered != 0 {
 		return false
 	}
 	r.answer(index, o)
@@ -103,7 +105,7 @@ func (r *Receipt) Acknowledge(index int, o Outcome) bool {
 }
 
 // Settled reports whether the event at index has its fate.
-func (r *Receipt) Settled(index int) bool { return r.state[index].Load()&settled != 0 }
+func (r *Receipt) Settled(index int) bool { return r.state[index].Load()&isSettled != 0 }
 
 func (r *Receipt) answer(index int, o Outcome) {
 	r.outcomes[index] = o
