@@ -86,8 +86,8 @@ cassandra_nodetool() {
 	local node=$1
 	shift
 	mkdir -p "$stack_dir/run/home"
-	timeout 30 "$java" -Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+PerfDisableSharedMem \
-		-Duser.home="$stack_dir/run/home" -Dcom.sun.jndi.rmiURLParsing=legacy \
+	timeout 30 "$java" "@$dev/cassandra/java17.options" -Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+PerfDisableSharedMem \
+		-Duser.home="$stack_dir/run/home" \
 		-Dlogback.configurationFile="file://$dev/cassandra/logback.xml" \
 		-cp "$(jars_of cassandra)/*" org.apache.cassandra.tools.NodeTool \
 		-h 127.0.0.1 -p "$(cassandra_jmx "$node")" "$@" 9>&-
