@@ -43,7 +43,6 @@ type circuit struct {
 	policy CircuitPolicy
 	probe  func(context.Context) error
 	log    *slog.Logger
-	notify func(CircuitState) // hears of each change; may be nil; must not block
 
 	mu       sync.Mutex
 	state    CircuitState
@@ -54,9 +53,9 @@ type circuit struct {
 	opened   chan struct{} // one token: the state became open
 }
 
-func newCircuit(policy CircuitPolicy, probe func(context.Context) error, log *slog.Logger, notify func(CircuitState)) *circuit {
+func newCircuit(policy CircuitPolicy, probe func(context.Context) error, log *slog.Logger) *circuit {
 	return &circuit{
-		policy: policy, probe: probe, log: log, notify: notify, since: time.Now(),
+		policy: policy, probe: probe, log: log, since: time.Now(),
 		closed: make(chan struct{}), opened: make(chan struct{}, 1),
 	}
 }
@@ -119,9 +118,6 @@ func (c *circuit) failure(err error) {
 
 func (c *circuit) become(s CircuitState, why error) {
 	c.state, c.reason, c.since = s, why, time.Now()
-	if c.notify != nil {
-		c.notify(s)
-	}
 }
 
 // run probes while the circuit is not ready, until ctx is over.

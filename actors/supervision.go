@@ -24,9 +24,9 @@ type SupervisionPolicy struct {
 // strategy, so one pointer serves a whole tenant.
 type supervisor struct {
 	policy SupervisionPolicy
-	// resume lets the child go on as it is instead of making it anew. It is for
-	// parents: a restart would stop all their children.
-	resume bool
+	// resumes tells which children go on as they are instead of being made anew:
+	// parents, because a restart would stop all their children. Nil: none.
+	resumes func(child *actor.PID) bool
 }
 
 // HandleFailure implements actor.SupervisorStrategy.
@@ -36,7 +36,7 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, parent actor.Supervisor
 		attempt = f.Attempt
 	}
 	again := parent.RestartChildren
-	if s.resume {
+	if s.resumes != nil && s.resumes(child) {
 		again = parent.ResumeChildren
 	}
 	rs.Fail()
@@ -75,19 +75,6 @@ func jittered(d time.Duration) time.Duration {
 		return d
 	}
 	return d/2 + rand.N(d/2)
-}
-
-// spawn starts an actor with a mailbox of ours on worker. produce is called for
-// every incarnation and gets the mailbox, which outlives restarts.
-func spawn(parent actor.SpawnerContext, name string, worker *Worker, policy *mailboxPolicy, strategy actor.SupervisorStrategy, produce func(*Mailbox) actor.Actor) (*actor.PID, *Mailbox, error) {
-	mailbox := newMailbox(policy)
-	pid, err := parent.SpawnNamed(actor.PropsFromProducer(
-		func() actor.Actor { return &stage{mailbox: mailbox, Actor: produce(mailbox)} },
-		actor.WithMailbox(func() actor.Mailbox { return mailbox }),
-		actor.WithDispatcher(worker),
-		actor.WithSupervisor(strategy),
-	), name)
-	return pid, mailbox, err
 }
 
 // stage closes the mailbox of an actor that has stopped, so that nothing that is

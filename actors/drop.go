@@ -1,0 +1,85 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"sluice/event"
+	"sluice/messages"
+)
+
+// dropped answers for a message that will not be handled, so that nobody waits
+// for it: every event in it gets its outcome, every credit comes back, every
+// lane is freed.
+func (t *tenant) dropped(stage string, owner, msg any, why drop) {
+	reason := t.reason(stage, why)
+	if u, ok := owner.(*userState); ok {
+		u.dropped(t, msg, reason)
+	}
+	if b, ok := owner.(*batcherState); ok {
+		b.dropped(msg)
+	}
+	switch m := msg.(type) {
+	case messages.Parse:
+		m.Receipt.Refuse(&event.Refusal{Kind: event.Unavailable, Reason: *reason, RetryAfter: t.retryAfter()})
+	case messages.Validate:
+		for i := range m.Raws {
+			t.settle(m.Receipt, m.Raws[i].Index, event.Outcome{ID: m.Raws[i].ID.Text, Fate: event.Failed, Reason: reason})
+		}
+	case messages.Route:
+		t.failItems(m.Items, reason)
+	case messages.Deliver:
+		t.failItems(m.Items, reason)
+	case messages.Append:
+		seqs := make([]uint64, len(m.Items))
+		for i := range m.Items {
+			seqs[i] = m.Items[i].Seq
+		}
+		reasons, rejected := all(reason, len(seqs))
+		t.root.Send(m.User, messages.Written{Seqs: seqs, Reasons: reasons, Rejected: rejected})
+	case messages.Write:
+		reasons, rejected := all(reason, len(m.Seqs))
+		t.report(t.root, m, result{reasons: reasons, rejected: rejected})
+	case messages.Describe:
+		m.Reply <- messages.Description{}
+	}
+}
+
+// reason returns why an event of stage failed.
+func (t *tenant) reason(stage string, why drop) *event.Reason {
+	r := *t.stopped
+	switch why {
+	case dropFull:
+		r = *t.overflow
+	case dropQuarantined:
+		r = *t.quarantined
+	}
+	r.Stage = stage
+	return &r
+}
+
+func all(reason *event.Reason, n int) ([]*event.Reason, []bool) {
+	reasons := make([]*event.Reason, n)
+	for i := range reasons {
+		reasons[i] = reason
+	}
+	return reasons, make([]bool, n)
+}
+
+// failItems fails those of items that have no fate yet.
+func (t *tenant) failItems(items []messages.Item, reason *event.Reason) {
+	for i := range items {
+		t.settle(items[i].Receipt, int(items[i].Index), event.Outcome{ID: items[i].Event.ID, Fate: event.Failed, Reason: reason})
+	}
+}
+
+// answerLost hears of messages that reached an actor after its end and answers
+// for them like for any other that is dropped.
+func (p *Pipeline) answerLost(ev any) {
+	lost, ok := ev.(*actor.DeadLetterEvent)
+	if !ok || lost.PID == nil {
+		return
+	}
+	if t := p.tenantOf(lost.PID.Id); t != nil {
+		t.dropped(event.StageGateway, nil, lost.Message, dropStopped)
+	}
+}

@@ -1,0 +1,161 @@
+package actors
+
+import (
+	"github.com/zeebo/xxh3"
+)
+
+// mark is one id in a dedupe window: 96 bits of its hash, and when it was
+// stored. With 96 bits two different ids of one user do not meet.
+type mark struct {
+	hash uint64
+	more uint32
+	at   uint32 // seconds since the Unix epoch
+}
+
+// markOf returns the mark of id, at no time yet.
+func markOf(id string) mark {
+	h := xxh3.HashString128(id)
+	return mark{hash: h.Lo, more: uint32(h.Hi)}
+}
+
+func (m mark) same(o mark) bool { return m.hash == o.hash && m.more == o.more }
+
+// window remembers the ids of one user that were stored lately: at most size of
+// them, the oldest making room, and none for longer than it is told to expire.
+//
+// The marks stand in a ring in the order in which they came; small windows are
+// searched as they are, larger ones by an open-addressing table of ring places.
+//
+//	ring:  [ . . 5 6 7 8 . . ]     head = 2, len = 4
+//	table: hash(mark) ──▶ place in the ring + 1, 0 = free, linear probing
+type window struct {
+	ring  []mark
+	table []uint32 // nil while the ring is at most tableFrom long
+	head  int
+	len   int
+}
+
+const (
+	tableFrom = 32 // ring places from which a table is worth its memory
+	markBytes = 16
+)
+
+// bytes is the memory that the window holds.
+func (w *window) bytes() int { return len(w.ring)*markBytes + len(w.table)*4 }
+
+// has reports whether id's mark is in the window.
+func (w *window) has(m mark) bool {
+	if w.table == nil {
+		for i := range w.len {
+			if w.ring[w.place(i)].same(m) {
+				return true
+			}
+		}
+		return false
+	}
+	_, found := w.find(m)
+	return found
+}
+
+// add puts m, which is not in the window, at its end. The window holds at most
+// size marks, size at least 1.
+func (w *window) add(m mark, size int) {
+	if w.len == len(w.ring) {
+		if w.len < size {
+			w.grow(size)
+		} else {
+			w.drop()
+		}
+	}
+	at := w.place(w.len)
+	w.ring[at] = m
+	w.len++
+	if w.table != nil {
+		slot, _ := w.find(m)
+		w.table[slot] = uint32(at) + 1
+	}
+}
+
+// expire drops the marks that are older than since, in seconds since the epoch.
+func (w *window) expire(since uint32) {
+	for w.len > 0 && w.ring[w.head].at < since {
+		w.drop()
+	}
+	if w.len == 0 {
+		*w = window{}
+	}
+}
+
+// oldest returns when the oldest mark was stored, 0 when there is none.
+func (w *window) oldest() uint32 {
+	if w.len == 0 {
+		return 0
+	}
+	return w.ring[w.head].at
+}
+
+func (w *window) place(i int) int {
+	i += w.head
+	if i >= len(w.ring) {
+		i -= len(w.ring)
+	}
+	return i
+}
+
+// drop forgets the oldest mark.
+func (w *window) drop() {
+	if w.table != nil {
+		if slot, found := w.find(w.ring[w.head]); found {
+			w.unlink(slot)
+		}
+	}
+	w.head = w.place(1)
+	w.len--
+}
+
+// grow doubles the ring, up to size, and builds the table once it pays.
+func (w *window) grow(size int) {
+	ring := make([]mark, min(max(4, 2*len(w.ring)), size))
+	for i := range w.len {
+		ring[i] = w.ring[w.place(i)]
+	}
+	w.ring, w.head = ring, 0
+	if len(ring) <= tableFrom {
+		return
+	}
+	slots := 1
+	for slots < 2*len(ring) {
+		slots *= 2
+	}
+	w.table = make([]uint32, slots)
+	for i := range w.len {
+		slot, _ := w.find(ring[i])
+		w.table[slot] = uint32(i) + 1
+	}
+}
+
+// find returns the slot of m in the table, or the free one where it belongs.
+func (w *window) find(m mark) (slot int, found bool) {
+	mask := len(w.table) - 1
+	for slot = int(m.hash) & mask; w.table[slot] != 0; slot = (slot + 1) & mask {
+		if w.ring[w.table[slot]-1].same(m) {
+			return slot, true
+		}
+	}
+	return slot, false
+}
+
+// unlink frees a slot and moves up what linear probing had pushed behind it
+// (Knuth, The Art of Computer Programming 6.4, algorithm R).
+func (w *window) unlink(slot int) {
+	mask := len(w.table) - 1
+	hole := slot
+	for at := (slot + 1) & mask; w.table[at] != 0; at = (at + 1) & mask {
+		home := int(w.ring[w.table[at]-1].hash) & mask
+		if (at-home)&mask >= (at-hole)&mask {
+			w.table[hole] = w.table[at]
+			hole = at
+		}
+	}
+	w.table[hole] = 0
+}
