@@ -87,3 +87,18 @@ type Admin struct {
 	// Token is what TokenFile holds, trimmed. Empty: none.
 	Token Secret `yaml:"-"`
 }
+
+// TTL returns how long the tenant's events are kept in the sink, 0 for ever:
+// the tenant's own ttl or else the sink's. Kafka keeps what its topic says.
+func (c *Config) TTL(tenant, sink string) Duration {
+	t, s := c.Tenants[tenant], c.Sinks[sink]
+	switch {
+	case t.TTL != nil:
+		return *t.TTL
+	case s.Local != nil:
+		return s.Local.TTL
+	case s.Cassandra != nil:
+		return s.Cassandra.TTL
+	}
+	return 0
+}
