@@ -47,9 +47,9 @@ func builtinTenant() Tenant {
 		Budget: Budget{Bytes: 64 << 20, Events: 65536, PerUser: 256},
 		Batch:  Batch{MaxEvents: 500, MaxBytes: 512 << 10, Linger: Linger{Auto: true}},
 		Users: Users{
-			Idle:    Duration(5 * time.Minute),
-			Dedupe:  Dedupe{Window: Duration(24 * time.Hour), MaxIDs: 4096},
-			MaxLive: 100_000,
+			Idle:   Duration(5 * time.Minute),
+			Dedupe: Dedupe{Window: Duration(24 * time.Hour), MaxIDs: 4096},
+			Memory: 128 << 20,
 		},
 		Supervision: Supervision{
 			MaxAttempts: 3,

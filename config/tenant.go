@@ -55,7 +55,8 @@ type Fields struct {
 	TS string `yaml:"ts"`
 }
 
-// Pools is how many actors of each kind a tenant has, 1 to 1024 each.
+// Pools is how many actors of each kind a tenant has, 1 to 1024 each; batchers
+// and writers for each of its sinks.
 type Pools struct {
 	// Actors that parse bodies.
 	Parsers int `yaml:"parsers"`
@@ -98,13 +99,14 @@ type Batch struct {
 
 // Users is what is remembered of each user.
 type Users struct {
-	// A user without events for this long is put to rest and costs no memory.
+	// A user without events for this long is put to rest: its actor ends, its
+	// dedupe window stays.
 	Idle Duration `yaml:"idle"`
 	// How duplicates are recognised.
 	Dedupe Dedupe `yaml:"dedupe"`
-	// Users kept in memory at once. Beyond it, those idle the longest are put to
-	// rest early.
-	MaxLive int `yaml:"max_live"`
+	// Memory for all users of the tenant. When it is used up, those idle the
+	// longest are forgotten early, and with them the ids they sent.
+	Memory Size `yaml:"memory"`
 }
 
 // Dedupe is the window in which an id that was there before is a duplicate.
@@ -120,8 +122,8 @@ type Dedupe struct {
 type Supervision struct {
 	// Times that a message is handled before it is quarantined.
 	MaxAttempts int `yaml:"max_attempts"`
-	// Restarts of one actor, within the time below, before the failure is passed
-	// up to the tenant's supervisor.
+	// Restarts of one actor, within the time below, after which each further one
+	// waits `backoff.max`.
 	MaxRestarts int `yaml:"max_restarts"`
 	// The time in which restarts are counted.
 	Within Duration `yaml:"within"`

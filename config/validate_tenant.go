@@ -161,7 +161,7 @@ func (t *tenantChecker) settings() {
 	t.between(t.at("users.idle"), u.Idle, Duration(time.Second), 30*Duration(day))
 	t.between(t.at("users.dedupe.window"), u.Dedupe.Window, 0, 365*Duration(day))
 	t.within(t.at("users.dedupe.max_ids"), u.Dedupe.MaxIDs, 0, 1_000_000)
-	t.within(t.at("users.max_live"), u.MaxLive, 1, 100_000_000)
+	t.sized(t.at("users.memory"), u.Memory, 1<<20, 1<<40)
 	s := t.t.Supervision
 	t.within(t.at("supervision.max_attempts"), s.MaxAttempts, 1, 1000)
 	t.within(t.at("supervision.max_restarts"), s.MaxRestarts, 1, 1_000_000)
