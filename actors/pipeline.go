@@ -41,6 +41,7 @@ type Pipeline struct {
 	writers  []*Worker // one a writer
 	tenants  map[string]*tenant
 	draining atomic.Bool
+	ending   sync.Once
 
 	inflight context.Context // of what the writers write; over when they are to give up
 	giveUp   context.CancelFunc
@@ -147,8 +148,14 @@ func (p *Pipeline) clock() {
 // Drain ends the pipeline: from now on every request is refused; what is in
 // flight is written, as long as most of ctx allows, and then given up, so that
 // everything has its outcome before ctx is over even if a sink is dead. It
-// returns an error when something was given up.
-func (p *Pipeline) Drain(ctx context.Context) error {
+// returns an error when something was given up. A second call waits for the
+// first and returns nil.
+func (p *Pipeline) Drain(ctx context.Context) (err error) {
+	p.ending.Do(func() { err = p.drain(ctx) })
+	return err
+}
+
+func (p *Pipeline) drain(ctx context.Context) error {
 	p.draining.Store(true)
 	patience := ctx
 	if deadline, ok := ctx.Deadline(); ok {

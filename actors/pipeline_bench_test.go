@@ -1,0 +1,111 @@
+package actors
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sluice/event"
+	"sluice/sinks/memory"
+)
+
+// payload is a 500 B event of one of users users.
+func payload(seq uint64, users int) string {
+	head := fmt.Sprintf(`{"id":"e-%020d","type":"reading","user":"u-%06d","ts":1700000000000,"pad":"`, seq, seq%uint64(users))
+	return head + strings.Repeat("x", 500-len(head)-2) + `"}`
+}
+
+// BenchmarkPipeline drives the whole pipeline with the memory sink and without
+// HTTP. An operation is an event.
+func BenchmarkPipeline(b *testing.B) {
+	for _, size := range []int{1, 100} {
+		b.Run(fmt.Sprintf("events=%d", size), func(b *testing.B) { benchPipeline(b, size, 10_000, 64) })
+	}
+}
+
+func benchPipeline(b *testing.B, size, users, clients int) {
+	sink := memory.New(memory.Options{})
+	p := start(b, Options{Tenants: []TenantConfig{testTenant("bench", sink)}})
+	in := p.Tenant("bench")
+	requests := (b.N + size - 1) / size
+	bodies := make([][]byte, requests)
+	seq := uint64(0)
+	for i := range bodies {
+		var s strings.Builder
+		for range size {
+			s.WriteString(payload(seq, users))
+			s.WriteByte('\n')
+			seq++
+		}
+		bodies[i] = []byte(s.String())
+	}
+	var next, failed atomic.Int64
+	var wg sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	began := time.Now()
+	for range clients {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= requests {
+					return
+				}
+				body := bodies[i]
+				if in.Reserve(len(body)) != nil {
+					failed.Add(1)
+					continue
+				}
+				r := in.Submit(event.Request{Body: body, Format: event.NDJSON, Ack: event.AckStored, Reserved: len(body), Received: time.Now()})
+				<-r.Done()
+				for _, o := range r.Outcomes() {
+					if o.Fate != event.Stored {
+						failed.Add(1)
+					}
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	took := time.Since(began)
+	b.StopTimer()
+	if failed.Load() > 0 {
+		b.Fatalf("%d events or requests were not stored", failed.Load())
+	}
+	b.ReportMetric(float64(requests*size)/took.Seconds(), "events/s")
+}
+
+// BenchmarkMailboxHop is one message from a sender to an actor's Receive.
+func BenchmarkMailboxHop(b *testing.B) {
+	w := newWorker()
+	defer w.stop()
+	got := make(chan struct{})
+	left := b.N
+	m := newMailbox(&mailboxPolicy{limit: 1 << 20, keep: 1024, maxAttempts: 1, dropped: func(any, any, drop) {}, failed: func(*Failure) {}})
+	m.RegisterHandlers(invokerFunc(func(any) {
+		if left--; left == 0 {
+			close(got)
+		}
+	}), w)
+	msg := any(&struct{}{})
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		for m.post(msg) != 0 {
+			time.Sleep(10 * time.Microsecond) // full: let it run dry
+		}
+	}
+	<-got
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+}
+
+type invokerFunc func(any)
+
+func (f invokerFunc) InvokeSystemMessage(any)  {}
+func (f invokerFunc) InvokeUserMessage(m any)  { f(m) }
+func (f invokerFunc) EscalateFailure(any, any) {}
