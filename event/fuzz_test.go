@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -339,6 +340,9 @@ func subsequence(data, filled []byte) bool {
 	return true
 }
 
+// strictTime is what RFC 3339 allows: time.Parse is lax with hours and offsets.
+var strictTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // FuzzParseTime compares with the standard library, which takes less than we do.
 func FuzzParseTime(f *testing.F) {
 	for _, s := range []string{"2025-07-14T09:31:22.418Z", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59.9-00:01", "2016-12-31T23:59:60Z"} {
@@ -346,9 +350,8 @@ func FuzzParseTime(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		ms, ok := parseRFC3339(s)
-		var want time.Time
-		err := want.UnmarshalText([]byte(s)) // unlike time.Parse, it keeps to the RFC
-		if err == nil && (!ok || want.UnixMilli() != ms) {
+		want, err := time.Parse(time.RFC3339, s)
+		if err == nil && strictTime.MatchString(s) && (!ok || want.UnixMilli() != ms) {
 			t.Fatalf("%q: got %d %v, want %v", s, ms, ok, want)
 		}
 		if ok && err != nil && s[10] == 'T' && s[17:19] != "60" && !strings.HasSuffix(s, "z") {
