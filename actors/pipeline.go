@@ -137,10 +137,17 @@ func (p *Pipeline) clock() {
 		case now := <-tick.C:
 			for _, t := range p.tenants {
 				t.credits.measure(now)
-				for _, shard := range t.shards {
-					p.system.Root.Send(shard, messages.Sweep{Now: now, Idle: now.Add(-t.cfg.Users.Idle)})
-				}
 			}
+			p.sweep(now)
+		}
+	}
+}
+
+// sweep asks every shard to put to rest whoever is idle at now.
+func (p *Pipeline) sweep(now time.Time) {
+	for _, t := range p.tenants {
+		for _, shard := range t.shards {
+			p.system.Root.Send(shard, messages.Sweep{Now: now, Idle: now.Add(-t.cfg.Users.Idle)})
 		}
 	}
 }

@@ -38,17 +38,16 @@ type result struct {
 // pending is a batch between its first attempt and its result. It is kept
 // outside the writer's actor: a restart in the middle goes on with it.
 type pending struct {
-	batch  *sinks.Batch // of the next attempt
-	index  []int        // of its events in the whole; nil: the same
-	result result
-	size   int // of the whole
+	batch  *sinks.Batch
 	since  time.Time
 	tried  int
 	done   bool
+	stored []bool // by an earlier attempt; nil: none
+	result result
 }
 
 func newPending(b *sinks.Batch) *pending {
-	return &pending{batch: b, size: len(b.Events), since: time.Now(), result: result{where: b.Where}}
+	return &pending{batch: b, since: time.Now(), result: result{where: b.Where}}
 }
 
 // run tries until every event of p has its outcome: at the latest after GiveUp,
@@ -80,13 +79,15 @@ func (a *attempts) once(ctx context.Context, b *sinks.Batch) error {
 	return err
 }
 
-// settle takes the outcome of one attempt in.
+// settle takes the outcome of one attempt in. What is stored once stays stored;
+// of the rest the newest attempt is right.
 func (a *attempts) settle(p *pending, err error) {
+	p.result.reasons, p.result.rejected = nil, nil
 	var partial *sinks.PartialError
 	switch {
 	case err == nil:
 		a.circuit.success()
-		p.storedAll()
+		p.done = true
 	case errors.As(err, &partial):
 		a.metrics.Partial.Inc()
 		a.partial(p, partial)
@@ -100,87 +101,64 @@ func (a *attempts) settle(p *pending, err error) {
 	}
 }
 
-// partial keeps for the next attempt what may still be stored.
+// partial notes what is stored and what never will be. The batch is done unless
+// something in it may still be stored.
 func (a *attempts) partial(p *pending, partial *sinks.PartialError) {
-	again := &sinks.Batch{Partition: p.batch.Partition}
-	var index []int
-	var why, refusal error
+	if p.stored == nil {
+		p.stored = make([]bool, len(p.batch.Events))
+	}
+	var again, refusal error
 	for i := range p.batch.Events {
-		at := p.at(i)
 		switch err := partial.Failed[i]; {
 		case err == nil:
-			if p.batch.Where != nil {
-				p.result.where[at] = p.batch.Where[i]
-			}
+			p.stored[i] = true
+		case p.stored[i]:
 		case sinks.IsPermanent(err):
 			refusal = err
-			p.fail(at, a.refused, true)
+			p.fail(i, a.refused, true)
 		default:
-			why = err
-			again.Events = append(again.Events, p.batch.Events[i])
-			index = append(index, at)
+			again = err
 		}
 	}
 	if refusal != nil {
 		a.circuit.log.Error("sink refused events for good", "error", refusal)
 	}
-	if len(again.Events) == 0 {
-		a.circuit.success()
-		p.done = true
+	if again != nil {
+		a.circuit.failure(again)
 		return
 	}
-	a.circuit.failure(why)
-	if p.batch.Where != nil {
-		again.Where = make([]string, len(again.Events))
-	}
-	p.batch, p.index = again, index
+	a.circuit.success()
+	p.done = true
 }
 
 func (a *attempts) pause(ctx context.Context, tried int) {
 	t := time.NewTimer(jittered(exponential(a.policy.Min, a.policy.Max, tried)))
 	defer t.Stop()
-	if a.circuit.ready() {
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-		return
+	var recovered <-chan struct{} // nil, and so never, while the circuit is ready
+	if !a.circuit.ready() {
+		recovered = a.circuit.recovered()
 	}
 	select {
 	case <-ctx.Done():
-	case <-a.circuit.recovered():
+	case <-recovered:
 	case <-t.C:
 	}
 }
 
-// at returns the place in the whole of event i of the current attempt.
-func (p *pending) at(i int) int {
-	if p.index == nil {
-		return i
-	}
-	return p.index[i]
-}
-
-func (p *pending) storedAll() {
-	if p.index != nil && p.batch.Where != nil {
-		for i, where := range p.batch.Where {
-			p.result.where[p.index[i]] = where
-		}
-	}
-	p.done = true
-}
-
-func (p *pending) fail(at int, reason *event.Reason, rejected bool) {
+func (p *pending) fail(i int, reason *event.Reason, rejected bool) {
 	if p.result.reasons == nil {
-		p.result.reasons = make([]*event.Reason, p.size)
-		p.result.rejected = make([]bool, p.size)
+		p.result.reasons = make([]*event.Reason, len(p.batch.Events))
+		p.result.rejected = make([]bool, len(p.batch.Events))
 	}
-	p.result.reasons[at], p.result.rejected[at] = reason, rejected
+	p.result.reasons[i], p.result.rejected[i] = reason, rejected
 }
 
+// failRest ends the batch: what is not stored, nor refused for good, fails.
 func (p *pending) failRest(reason *event.Reason, rejected bool) {
 	for i := range p.batch.Events {
-		p.fail(p.at(i), reason, rejected)
+		if (p.stored == nil || !p.stored[i]) && (p.result.reasons == nil || p.result.reasons[i] == nil) {
+			p.fail(i, reason, rejected)
+		}
 	}
 	p.done = true
 }

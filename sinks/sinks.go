@@ -29,10 +29,11 @@ type Sink interface {
 	//   *PartialError  some are, the others failed for the reason given each
 	//   Permanent(err) none is, and trying again will not help
 	//   another error  not known to be stored; trying again may help
-	// A retry passes the same *Batch, and the sink sees to it that an event
-	// stored by an earlier attempt is not stored a second time. Events of one
-	// user in one batch become visible in their order. Write keeps neither the
-	// batch nor anything in it after it has returned, Memo aside.
+	// A retry passes the same *Batch, whole, also after a *PartialError, and the
+	// sink sees to it that an event stored by an earlier attempt is not stored a
+	// second time. Events of one user in one batch become visible in their order.
+	// Write keeps neither the batch nor anything in it after it has returned, Memo
+	// aside.
 	Write(ctx context.Context, b *Batch) error
 
 	// Probe reports whether a Write would find the sink in order: reachable, the

@@ -134,8 +134,12 @@ func (s *Sink) Write(ctx context.Context, b *sinks.Batch) error {
 		err = s.o.Faults(ctx, b)
 	}
 	before, _ := b.Memo.(*progress)
-	if before != all {
+	var partial *sinks.PartialError
+	switch {
+	case before != all:
 		err = s.settle(b, before, err)
+	case errors.As(err, &partial) || sinks.IsPermanent(err):
+		err = nil // every event is stored: none can fail on its own any more
 	}
 	if b.Where != nil {
 		s.fillWhere(b)
