@@ -29,7 +29,9 @@ EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="cassandra", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("hosts")
     parser.add_argument("table")
     parser.add_argument("--consistency", default="QUORUM", choices=sorted(ConsistencyLevel.name_to_value))
