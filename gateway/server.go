@@ -51,7 +51,7 @@ type Options struct {
 
 	// Observe, when set, is told of every answer: the tenant ("" before it is
 	// known), the status, the bytes of body received as sent, and the time from
-	// the first byte of the request's header to the answer being ready. It must
+	// the header (and the first 8 KiB of the body) being there to the answer. It must
 	// be quick and may be called by many goroutines at once.
 	Observe func(tenant string, status, bytes int, took time.Duration)
 }
