@@ -48,12 +48,6 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 		}
 		s.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: hash} }
 	}
-
-	s.Producer.Idempotent = true
-	s.Producer.RequiredAcks = sarama.WaitForAll
-	s.Producer.Timeout = c.Timeout
-	s.Producer.Compression = codecs[c.Compression]
-	s.Producer.CompressionLevel = sarama.CompressionLevelDefault
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}

@@ -43,10 +43,6 @@ type Config struct {
 	TLS      TLS
 	SASL     SASL
 
-	// Producer is the way records are sent: "direct" (the default) builds record
-	// batches itself, "async" leaves that to sarama's AsyncProducer.
-	Producer string
-
 	// dial opens connections; nil is the network. Tests put faults here.
 	dial dialFunc
 }
@@ -70,12 +66,6 @@ type SASL struct {
 	User      string
 	Password  string
 }
-
-// The ways to send records.
-const (
-	producerDirect = "direct"
-	producerAsync  = "async"
-)
 
 const (
 	defaultPartitions     = 6
@@ -110,9 +100,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ClientID == "" {
 		c.ClientID = "sluice"
-	}
-	if c.Producer == "" {
-		c.Producer = producerDirect
 	}
 	if c.dial == nil {
 		c.dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
@@ -150,9 +137,6 @@ func (c Config) validate() error {
 	}
 	if c.MaxRecordBytes < 0 || c.MaxRecordBytes > 64<<20 {
 		wrong("max record bytes: %d is not between 1 and %d", c.MaxRecordBytes, 64<<20)
-	}
-	if c.Producer != producerDirect && c.Producer != producerAsync {
-		wrong("producer: %q is neither direct nor async", c.Producer)
 	}
 	switch c.SASL.Mechanism {
 	case "":

@@ -53,11 +53,11 @@ func (p *part) index(i int) int {
 }
 
 // plan cuts the batch into parts, and fails what is too large to be tried.
-func (d *direct) plan(b *sinks.Batch, partitions int32) *memo {
+func (w *producer) plan(b *sinks.Batch, partitions int32) *memo {
 	m := &memo{}
 	m.parts = m.one[:0]
-	if size, ok := d.uniform(b, partitions); ok {
-		p := d.newPart(b.Events, nil, d.stream(b.Partition.Lane, partitionOf(b.Events[0].User, partitions)))
+	if size, ok := w.uniform(b, partitions); ok {
+		p := w.newPart(b.Events, nil, w.stream(b.Partition.Lane, partitionOf(b.Events[0].User, partitions)))
 		p.send.bytes = size
 		m.parts = append(m.parts, p)
 		return m
@@ -68,15 +68,15 @@ func (d *direct) plan(b *sinks.Batch, partitions int32) *memo {
 		if len(picks[at]) == 0 {
 			return
 		}
-		p := d.newPart(b.Events, picks[at], d.stream(b.Partition.Lane, at))
+		p := w.newPart(b.Events, picks[at], w.stream(b.Partition.Lane, at))
 		p.send.bytes = sizes[at]
 		m.parts = append(m.parts, p)
 		picks[at], sizes[at] = nil, 0
 	}
 	for i := range b.Events {
 		size := recordSize(&b.Events[i])
-		if size > d.c.cfg.MaxRecordBytes {
-			m.fail(i, fmt.Errorf("kafka: a record of %d bytes is over the limit of %d bytes a record", size, d.c.cfg.MaxRecordBytes))
+		if size > w.c.cfg.MaxRecordBytes {
+			m.fail(i, fmt.Errorf("kafka: a record of %d bytes is over the limit of %d bytes a record", size, w.c.cfg.MaxRecordBytes))
 			continue
 		}
 		at := partitionOf(b.Events[i].User, partitions)
@@ -96,13 +96,13 @@ func (d *direct) plan(b *sinks.Batch, partitions int32) *memo {
 
 // uniform reports whether the batch makes one part as it is: one partition,
 // nothing over the limits. It returns the size of its records.
-func (d *direct) uniform(b *sinks.Batch, partitions int32) (size int, ok bool) {
+func (w *producer) uniform(b *sinks.Batch, partitions int32) (size int, ok bool) {
 	at := partitionOf(b.Events[0].User, partitions)
 	for i := range b.Events {
 		e := &b.Events[i]
 		n := recordSize(e)
 		size += n
-		if n > d.c.cfg.MaxRecordBytes || size > maxRequestBytes {
+		if n > w.c.cfg.MaxRecordBytes || size > maxRequestBytes {
 			return 0, false
 		}
 		if i > 0 && e.User != b.Events[i-1].User && partitionOf(e.User, partitions) != at {
@@ -113,8 +113,8 @@ func (d *direct) uniform(b *sinks.Batch, partitions int32) (size int, ok bool) {
 }
 
 // newPart returns a part of the events that pick names.
-func (d *direct) newPart(events []event.Event, pick []int, s *stream) *part {
-	p, ok := d.parts.Get().(*part)
+func (w *producer) newPart(events []event.Event, pick []int, s *stream) *part {
+	p, ok := w.parts.Get().(*part)
 	if !ok {
 		p = &part{send: send{done: make(chan struct{}, 1)}}
 	}
@@ -122,29 +122,29 @@ func (d *direct) newPart(events []event.Event, pick []int, s *stream) *part {
 	if pick != nil {
 		p.n = len(pick)
 	}
-	p.fill(events, pick, codecs[d.c.cfg.Compression])
-	p.send.topic, p.send.partition, p.send.batch = d.topic.name, s.partition, &p.batch
+	p.fill(events, pick, codecs[w.c.cfg.Compression])
+	p.send.topic, p.send.partition, p.send.batch = w.topic.name, s.partition, &p.batch
 	return p
 }
 
 // recycle takes back a part that nothing refers to any more.
-func (d *direct) recycle(p *part) {
+func (w *producer) recycle(p *part) {
 	if !p.release() {
 		return
 	}
 	p.stream, p.pick, p.link, p.layout = nil, nil, nil, nil
 	p.stamped, p.unsure, p.underway = false, false, false
-	d.parts.Put(p)
+	w.parts.Put(p)
 }
 
 // divide replaces a part by two halves, in order.
-func (d *direct) divide(b *sinks.Batch, p *part) []*part {
+func (w *producer) divide(b *sinks.Batch, p *part) []*part {
 	picks := make([]int, p.n)
 	for i := range picks {
 		picks[i] = p.index(i)
 	}
 	half := p.n / 2
-	halves := []*part{d.newPart(b.Events, picks[:half:half], p.stream), d.newPart(b.Events, picks[half:], p.stream)}
+	halves := []*part{w.newPart(b.Events, picks[:half:half], p.stream), w.newPart(b.Events, picks[half:], p.stream)}
 	for _, h := range halves {
 		h.send.bytes = p.send.bytes * h.n / p.n
 	}
@@ -153,7 +153,7 @@ func (d *direct) divide(b *sinks.Batch, p *part) []*part {
 
 // without returns the part without the records that the broker named, which
 // fail for good; nil where nothing is left. False: the broker named none.
-func (d *direct) without(b *sinks.Batch, m *memo, p *part, named []sarama.ProduceResponseRecordError, why error) ([]*part, bool) {
+func (w *producer) without(b *sinks.Batch, m *memo, p *part, named []sarama.ProduceResponseRecordError, why error) ([]*part, bool) {
 	bad := map[int]bool{}
 	for _, r := range named {
 		if r.BatchIndex < 0 || int(r.BatchIndex) >= p.n {
@@ -178,7 +178,7 @@ func (d *direct) without(b *sinks.Batch, m *memo, p *part, named []sarama.Produc
 	if len(rest) == 0 {
 		return nil, true
 	}
-	left := d.newPart(b.Events, rest, p.stream)
+	left := w.newPart(b.Events, rest, p.stream)
 	left.send.bytes = p.send.bytes
 	return []*part{left}, true
 }

@@ -12,9 +12,9 @@ import (
 
 // Sink writes one tenant's events; it implements sinks.Sink.
 type Sink struct {
-	c     *Cluster
-	topic *topic
-	way   way
+	c        *Cluster
+	topic    *topic
+	producer *producer
 	// lanes is the number of lanes, fixed when it is first asked for; 0 until
 	// then.
 	lanes  atomic.Int32
@@ -25,23 +25,8 @@ type Sink struct {
 	closed bool
 }
 
-// way is how records reach the brokers: direct or async.
-type way interface {
-	// write does what Sink.Write promises, on a topic of n partitions. No other
-	// call for the same lane is under way.
-	write(ctx context.Context, b *sinks.Batch, n int32) error
-	// stop ends what is under way, unfinished, and releases everything.
-	stop(ctx context.Context) error
-}
-
 func newSink(c *Cluster, t *topic) *Sink {
-	s := &Sink{c: c, topic: t, active: map[uint32]*sync.Mutex{}}
-	if c.cfg.Producer == producerAsync {
-		s.way = newAsync(c, t)
-	} else {
-		s.way = newDirect(c, t)
-	}
-	return s
+	return &Sink{c: c, topic: t, producer: newProducer(c, t), active: map[uint32]*sync.Mutex{}}
 }
 
 // Partition implements sinks.Sink: lane and key are both the partition that the
@@ -85,7 +70,7 @@ func (s *Sink) Write(ctx context.Context, b *sinks.Batch) error {
 	if err != nil {
 		return err
 	}
-	return s.way.write(ctx, b, n)
+	return s.producer.write(ctx, b, n)
 }
 
 func (s *Sink) lane(n uint32) (*sync.Mutex, error) {
@@ -135,5 +120,5 @@ func (s *Sink) Close(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.c.forget(s)
-	return s.way.stop(ctx)
+	return s.producer.stop(ctx)
 }

@@ -11,9 +11,12 @@ import (
 	"sluice/sinks"
 )
 
-// direct writes record batches that it builds itself: each batch of a lane is
+// producer writes record batches that it builds itself: each batch of a lane is
 // one record batch, which is kept as it is until its fate is known.
-type direct struct {
+//
+// sarama's AsyncProducer is not used: it gives a record back without saying
+// whether it was stored, and gives it another sequence when it is sent again.
+type producer struct {
 	c     *Cluster
 	topic *topic
 	parts sync.Pool // of *part
@@ -32,18 +35,19 @@ type streamKey struct {
 	partition int32
 }
 
-func newDirect(c *Cluster, t *topic) *direct {
-	return &direct{
+func newProducer(c *Cluster, t *topic) *producer {
+	return &producer{
 		c: c, topic: t, whole: &memo{},
 		links: map[string]*link{}, streams: map[streamKey]*stream{},
 	}
 }
 
-// write implements way.
-func (d *direct) write(ctx context.Context, b *sinks.Batch, partitions int32) error {
+// write does what Sink.Write promises, on a topic of so many partitions. No other
+// call for the same lane is under way.
+func (w *producer) write(ctx context.Context, b *sinks.Batch, partitions int32) error {
 	m, ok := b.Memo.(*memo)
 	if !ok {
-		m = d.plan(b, partitions)
+		m = w.plan(b, partitions)
 		b.Memo = m
 	}
 	if len(m.parts) == 0 && len(m.failed) == 0 {
@@ -57,8 +61,8 @@ func (d *direct) write(ctx context.Context, b *sinks.Batch, partitions int32) er
 		err := blocked[p.stream]
 		if err == nil {
 			var split []*part
-			if split, err = d.store(ctx, b, m, p); err == nil {
-				d.recycle(p)
+			if split, err = w.store(ctx, b, m, p); err == nil {
+				w.recycle(p)
 				queue = append(split, queue...)
 				continue
 			}
@@ -71,7 +75,7 @@ func (d *direct) write(ctx context.Context, b *sinks.Batch, partitions int32) er
 	}
 	m.parts = rest
 	if len(rest) == 0 && len(m.failed) == 0 {
-		b.Memo = d.whole
+		b.Memo = w.whole
 		return nil
 	}
 	return m.outcome(b, blocked)
@@ -107,16 +111,16 @@ const (
 // store sends p until its outcome is known, or no better known than that
 // another attempt may help: the error. Where p was to be split it returns what
 // replaces it.
-func (d *direct) store(ctx context.Context, b *sinks.Batch, m *memo, p *part) ([]*part, error) {
+func (w *producer) store(ctx context.Context, b *sinks.Batch, m *memo, p *part) ([]*part, error) {
 	for try := 1; ; try++ {
-		if err := d.await(ctx, p); err != nil {
+		if err := w.await(ctx, p); err != nil {
 			return nil, err
 		}
 		s := &p.send
 		s.learn(p.stream)
 		if s.err != nil {
-			d.noAnswer(p)
-			if !s.again || try == maxTries || !d.pause(ctx, try) {
+			w.noAnswer(p)
+			if !s.again || try == maxTries || !w.pause(ctx, try) {
 				return nil, s.err
 			}
 			continue
@@ -128,18 +132,18 @@ func (d *direct) store(ctx context.Context, b *sinks.Batch, m *memo, p *part) ([
 			p.stream.advance(p)
 			return nil, nil
 		case tooLarge, invalid:
-			d.notStored(p)
-			return d.exclude(b, m, p, verdict), nil
+			w.notStored(p)
+			return w.exclude(b, m, p, verdict), nil
 		}
-		if !d.another(p, verdict) || try == maxTries || !d.pause(ctx, try) {
-			return nil, d.refusal(p)
+		if !w.another(p, verdict) || try == maxTries || !w.pause(ctx, try) {
+			return nil, w.refusal(p)
 		}
 	}
 }
 
 // another notes what the answer says about the part's fate, and reports whether
 // the same Write should try again.
-func (d *direct) another(p *part, v verdict) bool {
+func (w *producer) another(p *part, v verdict) bool {
 	switch v {
 	case restart:
 		p.stream.undecided, p.unsure, p.stamped = nil, false, false
@@ -150,26 +154,26 @@ func (d *direct) another(p *part, v verdict) bool {
 			p.stream.fenced = true
 			return false
 		}
-		d.notStored(p)
+		w.notStored(p)
 		p.stream.forget()
 		return true
 	case moved:
-		d.topic.wrong(p.layout)
-		d.mayBeStored(p)
+		w.topic.wrong(p.layout)
+		w.mayBeStored(p)
 		return true
 	case refused:
 		if !p.unsure {
-			d.notStored(p)
+			w.notStored(p)
 		}
 		return false
 	default: // unsure
-		d.mayBeStored(p)
+		w.mayBeStored(p)
 		return false
 	}
 }
 
 // pause waits a little longer with each try. False: ctx is over.
-func (d *direct) pause(ctx context.Context, try int) bool {
+func (w *producer) pause(ctx context.Context, try int) bool {
 	timer := time.NewTimer(firstPause << (try - 1))
 	defer timer.Stop()
 	select {
@@ -181,20 +185,20 @@ func (d *direct) pause(ctx context.Context, try int) bool {
 }
 
 // refusal returns the broker's answer about p as an error.
-func (d *direct) refusal(p *part) error {
+func (w *producer) refusal(p *part) error {
 	s := &p.send
 	return &produceError{
 		topic: s.topic, partition: s.partition, addr: p.link.addr,
-		code: s.code, text: s.text, user: d.c.cfg.SASL.User,
+		code: s.code, text: s.text, user: w.c.cfg.SASL.User,
 	}
 }
 
 // exclude finds the events of p that the broker will never take. It returns what
 // is to be tried without them.
-func (d *direct) exclude(b *sinks.Batch, m *memo, p *part, v verdict) []*part {
-	why := d.refusal(p)
+func (w *producer) exclude(b *sinks.Batch, m *memo, p *part, v verdict) []*part {
+	why := w.refusal(p)
 	if v == invalid {
-		if rest, named := d.without(b, m, p, p.send.records, why); named {
+		if rest, named := w.without(b, m, p, p.send.records, why); named {
 			return rest
 		}
 	}
@@ -202,18 +206,18 @@ func (d *direct) exclude(b *sinks.Batch, m *memo, p *part, v verdict) []*part {
 		m.fail(p.index(0), why)
 		return nil
 	}
-	return d.divide(b, p)
+	return w.divide(b, p)
 }
 
 // mayBeStored: nothing but a resend can tell.
-func (d *direct) mayBeStored(p *part) {
+func (w *producer) mayBeStored(p *part) {
 	p.unsure = true
 	p.stream.undecided = p
 }
 
 // notStored: the sequence of p is free, or, where an earlier attempt may be on
 // its way still, the epoch is closed.
-func (d *direct) notStored(p *part) {
+func (w *producer) notStored(p *part) {
 	if p.unsure {
 		p.stream.renew()
 	}
@@ -221,13 +225,13 @@ func (d *direct) notStored(p *part) {
 }
 
 // noAnswer: the connection failed.
-func (d *direct) noAnswer(p *part) {
-	d.topic.wrong(p.layout)
+func (w *producer) noAnswer(p *part) {
+	w.topic.wrong(p.layout)
 	switch {
 	case p.send.sent:
-		d.mayBeStored(p)
+		w.mayBeStored(p)
 	case !p.unsure:
-		d.notStored(p)
+		w.notStored(p)
 	}
 }
 
@@ -235,9 +239,9 @@ var errGivenUp = errors.New("kafka: another batch took this one's place, and whe
 
 // await sees to it that p is with a link, and waits until that has answered or
 // ctx is over.
-func (d *direct) await(ctx context.Context, p *part) error {
+func (w *producer) await(ctx context.Context, p *part) error {
 	if !p.underway {
-		if err := d.dispatch(ctx, p); err != nil {
+		if err := w.dispatch(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -250,7 +254,7 @@ func (d *direct) await(ctx context.Context, p *part) error {
 	if p.link.withdraw(&p.send) {
 		p.underway = false
 		if !p.unsure {
-			d.notStored(p)
+			w.notStored(p)
 		}
 	} else {
 		p.stream.undecided = p // until its answer is fetched
@@ -260,7 +264,7 @@ func (d *direct) await(ctx context.Context, p *part) error {
 }
 
 // dispatch hands p to the link of its partition's leader.
-func (d *direct) dispatch(ctx context.Context, p *part) error {
+func (w *producer) dispatch(ctx context.Context, p *part) error {
 	p.stream.admit(p)
 	if p.stamped && !p.stream.holds(p) {
 		if p.unsure {
@@ -269,20 +273,20 @@ func (d *direct) dispatch(ctx context.Context, p *part) error {
 		p.stamped = false
 	}
 	for {
-		l, err := d.topic.known(ctx)
+		l, err := w.topic.known(ctx)
 		if err != nil {
 			return err
 		}
 		if int(p.send.partition) >= len(l.parts) {
-			d.topic.wrong(l)
+			w.topic.wrong(l)
 			return fmt.Errorf("kafka: topic %q has %d partitions and had more: it was made anew; restart to use it", p.send.topic, len(l.parts))
 		}
 		addr := l.parts[p.send.partition].addr
 		if addr == "" {
-			d.topic.wrong(l)
+			w.topic.wrong(l)
 			return fmt.Errorf("kafka: %s/%d has no leader at the moment", p.send.topic, p.send.partition)
 		}
-		to, err := d.link(addr, l)
+		to, err := w.link(addr, l)
 		if err != nil {
 			return err
 		}
@@ -294,42 +298,42 @@ func (d *direct) dispatch(ctx context.Context, p *part) error {
 			p.underway = true
 			return nil
 		}
-		if d.c.ctx.Err() != nil {
+		if w.c.ctx.Err() != nil {
 			return errClosed
 		}
 	}
 }
 
-func (d *direct) stream(lane uint32, partition int32) *stream {
+func (w *producer) stream(lane uint32, partition int32) *stream {
 	key := streamKey{lane, partition}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.streams[key]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.streams[key]
 	if s == nil {
 		s = &stream{partition: partition, pid: -1}
-		d.streams[key] = s
+		w.streams[key] = s
 	}
 	return s
 }
 
 // link returns the link to addr, and ends those to brokers that l does not name.
-func (d *direct) link(addr string, l *layout) (*link, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.stopped {
+func (w *producer) link(addr string, l *layout) (*link, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
 		return nil, errClosed
 	}
-	if found := d.links[addr]; found != nil {
+	if found := w.links[addr]; found != nil {
 		return found, nil
 	}
-	for old, unused := range d.links {
+	for old, unused := range w.links {
 		if !l.names(old) && unused.quiet() {
 			unused.stop()
-			delete(d.links, old)
+			delete(w.links, old)
 		}
 	}
-	made := newLink(d.c, addr)
-	d.links[addr] = made
+	made := newLink(w.c, addr)
+	w.links[addr] = made
 	return made, nil
 }
 
@@ -342,13 +346,13 @@ func (l *layout) names(addr string) bool {
 	return false
 }
 
-// stop implements way.
-func (d *direct) stop(ctx context.Context) error {
-	d.mu.Lock()
-	d.stopped = true
-	links := d.links
-	d.links = nil
-	d.mu.Unlock()
+// stop ends what is under way, unfinished, and hangs up.
+func (w *producer) stop(ctx context.Context) error {
+	w.mu.Lock()
+	w.stopped = true
+	links := w.links
+	w.links = nil
+	w.mu.Unlock()
 	for _, l := range links {
 		l.stop()
 	}
