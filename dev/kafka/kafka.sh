@@ -99,6 +99,22 @@ kafka_joined() {
 	grep -q '(controller)' <<<"$metadata"
 }
 
+# kafka_topics PROFILE ARGUMENT… is Kafka's own kafka-topics.sh.
+kafka_topics() {
+	local profile=$1 node
+	shift
+	for node in $(nodes "$profile"); do
+		if running "$node"; then
+			"$java" -Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+				-Dlog4j2.configurationFile="$dev/kafka/log4j2.properties" -Dsluice.log.level=warn \
+				-cp "$(jars_of kafka)/*" org.apache.kafka.tools.TopicCommand \
+				--bootstrap-server "$(kafka_address "$node")" "$@"
+			return
+		fi
+	done
+	die "$profile is not running"
+}
+
 kafka_env() {
 	case $1 in
 	kafka1)
