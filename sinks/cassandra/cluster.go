@@ -172,7 +172,7 @@ func (c *Cluster) tryAgain() {
 func (c *Cluster) dial() (*gocql.Session, error) {
 	admin, err := c.newSession("", 1)
 	if err != nil {
-		return nil, explain(c.cfg, err)
+		return nil, explain(c.ctx, c.cfg, err)
 	}
 	defer admin.Close()
 	check := checkSchema
@@ -182,12 +182,12 @@ func (c *Cluster) dial() (*gocql.Session, error) {
 	ctx, cancel := context.WithTimeout(withOp(c.ctx, OpSchema), schemaTimeout)
 	defer cancel()
 	if err := check(ctx, admin, c.cfg); err != nil {
-		return nil, explain(c.cfg, err)
+		return nil, explain(ctx, c.cfg, err)
 	}
 	// Routing by token needs a session of the keyspace, and gocql makes none
 	// before there is one.
 	session, err := c.newSession(c.cfg.Keyspace, 2)
-	return session, explain(c.cfg, err)
+	return session, explain(c.ctx, c.cfg, err)
 }
 
 const schemaTimeout = time.Minute
@@ -239,7 +239,7 @@ func (c *Cluster) ApplySchema(ctx context.Context) error {
 			defer admin.Close()
 			err = applySchema(withOp(ctx, OpSchema), admin, c.cfg)
 		}
-		done <- explain(c.cfg, err)
+		done <- explain(ctx, c.cfg, err)
 	})
 	select {
 	case err := <-done:

@@ -125,7 +125,10 @@ func (o observer) note(ctx context.Context, rows int, start, end time.Time, atte
 	if !ok {
 		return // the driver's own
 	}
-	class := classify(err)
+	class := OK
+	if err != nil {
+		class = classify(cutOff(ctx, err))
+	}
 	if op != OpSchema {
 		o.c.health.note(class, end)
 	}

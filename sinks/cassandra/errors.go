@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 
@@ -131,12 +132,22 @@ func isOversize(err error) bool {
 		strings.Contains(text, "too large for the maximum size")
 }
 
-// explain puts err into words for an operator, with what would be right. It
-// holds no secrets: gocql does not print passwords.
-func explain(cfg Config, err error) error {
+// cutOff tells a connection that ended from a caller that gave up: gocql says
+// context.Canceled to both, and who reads that of a ctx that is well is misled.
+func cutOff(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return fmt.Errorf("%w (%v)", gocql.ErrConnectionClosed, err)
+	}
+	return err
+}
+
+// explain puts err, which came of a request with ctx, into words for an operator,
+// with what would be right. It holds no secrets: gocql does not print passwords.
+func explain(ctx context.Context, cfg Config, err error) error {
 	if err == nil {
 		return nil
 	}
+	err = cutOff(ctx, err)
 	var schema *schemaError
 	if errors.As(err, &schema) {
 		return err
@@ -159,6 +170,8 @@ func explain(cfg Config, err error) error {
 		return &explained{"cassandra: too few replicas answered in time for " + strings.ToUpper(cfg.Consistency), err}
 	case ClientTimeout:
 		return &explained{"cassandra: no answer in time from " + hosts, err}
+	case Cancelled:
+		return &explained{"cassandra: given up", err}
 	}
 	return &explained{"cassandra: " + string(classify(err)), err}
 }

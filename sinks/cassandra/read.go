@@ -47,7 +47,7 @@ func (t *Tenant) Read(ctx context.Context, q event.Query) (event.Page, error) {
 		r.direction = 1
 	}
 	page, err := r.run(withOp(ctx, OpRead))
-	return page, explain(t.cluster.cfg, err)
+	return page, explain(ctx, t.cluster.cfg, err)
 }
 
 // reading is one Read under way. It walks the tenant's periods, in each of them

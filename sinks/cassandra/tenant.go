@@ -134,6 +134,8 @@ func sum(errs []error) error {
 	switch {
 	case len(failed) == 0:
 		return nil
+	case len(errs) == 1:
+		return errs[0]
 	case retryable == len(errs):
 		for _, err := range errs { // the cause, where there is one
 			if !errors.Is(err, errBehind) {
@@ -159,7 +161,7 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	ctx = withOp(ctx, OpProbe)
 	if err := checkSchema(ctx, session, c.cfg); err != nil {
 		c.outdated()
-		return explain(c.cfg, err)
+		return explain(ctx, c.cfg, err)
 	}
 	// No tenant is called "". A different partition each time, so that sooner or
 	// later every replica set is asked.
@@ -170,7 +172,7 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	}
 	err = session.Query(c.cql.probe, args...).WithContext(ctx).Iter().Close()
 	if err != nil {
-		return explain(c.cfg, fmt.Errorf("a read at %s: %w", c.consistency, err))
+		return explain(ctx, c.cfg, fmt.Errorf("a read at %s: %w", c.consistency, err))
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (w *writer) store(rows []insert, these []int, errs []error) {
 	switch {
 	case err == nil:
 	case !refusesData(err):
-		fail(errs, these, explain(w.cluster.cfg, err))
+		fail(errs, these, explain(w.ctx, w.cluster.cfg, err))
 	case len(these) == 1:
 		errs[these[0]] = w.refused(err)
 	default:
@@ -104,7 +104,7 @@ func (w *writer) refused(err error) error {
 	schemaErr := checkSchema(withOp(w.ctx, OpSchema), w.session, w.cluster.cfg)
 	if schemaErr != nil {
 		w.cluster.outdated()
-		return explain(w.cluster.cfg, schemaErr)
+		return explain(w.ctx, w.cluster.cfg, schemaErr)
 	}
 	return sinks.Permanent(fmt.Errorf("cassandra: the server refuses the event: %w", err))
 }
