@@ -263,9 +263,7 @@ func (u *userState) land(t *tenant, f *flight) {
 	case f.reason == nil:
 		u.accepted++
 		u.duplicates += uint64(len(f.waiters))
-		before := u.window.bytes()
-		u.window.add(f.mark, t.cfg.Users.MaxIDs)
-		t.userBytes.Add(int64(u.window.bytes() - before))
+		u.remember(t, f.mark)
 	case f.rejected:
 		u.failures++
 		first.Fate, first.Reason = event.Rejected, f.reason
@@ -282,6 +280,16 @@ func (u *userState) land(t *tenant, f *flight) {
 	}
 	u.waiting -= len(f.waiters)
 	*f = flight{}
+}
+
+// remember puts a stored id into the dedupe window.
+func (u *userState) remember(t *tenant, m mark) {
+	if t.cfg.Users.MaxIDs <= 0 {
+		return // duplicates are not looked for
+	}
+	before := u.window.bytes()
+	u.window.add(m, t.cfg.Users.MaxIDs)
+	t.userBytes.Add(int64(u.window.bytes() - before))
 }
 
 // compact takes the landed flights off the front.
