@@ -66,7 +66,7 @@ func TestNothingAcknowledgedIsLostWhateverFails(t *testing.T) {
 		err   error
 	}{
 		{"the log", in(".log"), []int64{0, 3, 40}, syscall.ENOSPC},
-		{"a sync of the log", func(op errorfs.Op) bool { return isSync(op) && in(".log")(op) }, []int64{0, 5, 41}, syscall.EIO},
+		{"a sync of the log", func(op errorfs.Op) bool { return isSync(op) && in(".log")(op) }, []int64{0, 5, 15}, syscall.EIO},
 		{"a new log", func(op errorfs.Op) bool { return op.Kind == errorfs.OpCreate && in(".log")(op) }, []int64{0, 1}, syscall.ENOSPC},
 		{"the reuse of a log", kind(errorfs.OpReuseForWrite), []int64{0, 1}, syscall.EIO},
 		{"the manifest", in("MANIFEST"), []int64{0, 1, 2}, syscall.ENOSPC},
@@ -99,7 +99,7 @@ func failOnce(t *testing.T, fails func(errorfs.Op) bool, nth int64, with error) 
 		}
 		return nil
 	})
-	const writers, each = 4, 40
+	const writers, each = 4, 25
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
@@ -127,7 +127,9 @@ func failOnce(t *testing.T, fails func(errorfs.Op) bool, nth int64, with error) 
 	d.set(nil)
 	closeStore(t, s)
 	check(openAt(t, cfg))
-	t.Logf("%d operations failed of %d", hit.Load(), seen.Load())
+	if hit.Load() == 0 {
+		t.Errorf("none of %d operations failed: the row tests nothing", seen.Load())
+	}
 }
 
 func TestADiskThatIsNearlyFullIsSaid(t *testing.T) {
