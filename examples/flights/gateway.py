@@ -80,8 +80,11 @@ class Gateway:
 
     def send(self, file):
         """Sends a file with `sluice send` and returns its summary."""
-        command = [BINARY, "send", "--url", DATA, "--key", self.key, "--json", file]
-        sent = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        # Without a state file: sending again has to send again.
+        command = [BINARY, "send", "--url", DATA, "--state", "off", "--json", file]
+        sent = subprocess.run(
+            command, env=os.environ | {"SLUICE_KEY": self.key}, stdout=subprocess.PIPE, text=True
+        )
         try:
             summary = json.loads(sent.stdout)
         except ValueError:
