@@ -44,6 +44,29 @@ func (t *tenant) dropped(stage string, owner, msg any, why drop) {
 	}
 }
 
+// split takes a message with several events apart, into one an event.
+func split(msg any) (parts []any) {
+	switch m := msg.(type) {
+	case messages.Validate:
+		for i := range m.Raws {
+			one := m
+			one.Raws = m.Raws[i : i+1 : i+1]
+			parts = append(parts, one)
+		}
+	case messages.Deliver:
+		for i := range m.Items {
+			parts = append(parts, messages.Deliver{Items: m.Items[i : i+1 : i+1]})
+		}
+	case messages.Append:
+		for i := range m.Items {
+			one := m
+			one.Items = m.Items[i : i+1 : i+1]
+			parts = append(parts, one)
+		}
+	}
+	return parts
+}
+
 // reason returns why an event of stage failed.
 func (t *tenant) reason(stage string, why drop) *event.Reason {
 	r := *t.stopped

@@ -28,6 +28,9 @@ type mailboxPolicy struct {
 	dropped func(owner, msg any, why drop)
 	// failed hears of every panic, quarantine or not, before the supervisor does.
 	failed func(f *Failure)
+	// split takes a message apart that failed maxAttempts times, so that one event
+	// does not take its neighbours with it. Nil, or fewer than two parts: it cannot.
+	split func(msg any) []any
 }
 
 // Failure is one panic of an actor: what it was handling, and what the mailbox
@@ -52,8 +55,9 @@ type Failure struct {
 //
 // Promises: a post never blocks and fails at the limit. A message whose
 // handling panicked is kept and handled first after the restart, in order; after
-// maxAttempts it goes to dropped, and the next one has its turn. What is in the
-// mailbox when its actor has stopped, and what comes later, goes to dropped.
+// maxAttempts it is split and its parts are tried by themselves, or it goes to
+// dropped, and the next one has its turn. What is in the mailbox when its actor
+// has stopped, and what comes later, goes to dropped.
 type Mailbox struct {
 	policy  *mailboxPolicy
 	owner   any // what the actor is the shell of, for policy.dropped; may be nil
@@ -224,7 +228,7 @@ func (m *Mailbox) fail(v any) {
 	f := &Failure{Value: v, Stack: debug.Stack(), Message: m.current, Attempt: m.attempts}
 	m.failedMsg, m.current = m.current, nil
 	if m.attempts >= m.policy.maxAttempts {
-		f.Quarantined = true
+		f.Quarantined = !m.takeApart(m.failedMsg)
 		m.failedMsg, m.attempts = nil, 0
 	}
 	m.policy.failed(f)
@@ -233,6 +237,19 @@ func (m *Mailbox) fail(v any) {
 	}
 	m.suspended = true // at once: the order of EscalateFailure comes by the system lane
 	m.invoker.EscalateFailure(f, f.Message)
+}
+
+// takeApart puts the parts of msg where it stood, and reports whether it has any.
+func (m *Mailbox) takeApart(msg any) bool {
+	if m.policy.split == nil {
+		return false
+	}
+	parts := m.policy.split(msg)
+	if len(parts) < 2 {
+		return false
+	}
+	m.out, m.next = append(parts, m.out[m.next:]...), 0
+	return true
 }
 
 // answer lets the policy answer for a quarantined message. A panic in there

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/event"
+	"sluice/messages"
 	"sluice/sinks"
 	"sluice/sinks/memory"
 )
@@ -341,4 +342,50 @@ func TestUsersStayWithinTheirMemory(t *testing.T) {
 	if live, rest := tenant.usersLive.Load(), tenant.usersAtRest.Load(); live+rest > 500 {
 		t.Errorf("%d users live and %d at rest", live, rest)
 	}
+}
+
+func TestAPoisonEventFailsAlone(t *testing.T) {
+	for _, stage := range []string{event.StageValidator, event.StageUser, event.StageBatcher} {
+		t.Run("in the "+stage, func(t *testing.T) {
+			sink := memory.New(memory.Options{Keep: true})
+			in := start(t, Options{Tenants: []TenantConfig{testTenant("acme", sink)}, Rehearse: func(at string, msg any) {
+				if at == stage && holds(msg, "poison") {
+					panic("poisoned")
+				}
+			}}).Tenant("acme")
+			d := func(id string) doc { return doc{ID: id, Type: "t", User: "ann"} }
+			if got := fates(send(t, in, d("1"), d("poison"), d("2"))); got != "s f:quarantined s" {
+				t.Errorf("fates %q", got)
+			}
+			if got := fates(send(t, in, d("3"))); got != "s" {
+				t.Errorf("the user's next event: %q", got)
+			}
+			if got := fmt.Sprint(ids(sink.Events("acme"))); got != "[1 2 3]" {
+				t.Errorf("stored: %s", got)
+			}
+		})
+	}
+}
+
+// holds reports whether a message carries the event with the id.
+func holds(msg any, id string) bool {
+	var items []messages.Item
+	switch m := msg.(type) {
+	case messages.Validate:
+		for _, r := range m.Raws {
+			if r.ID.Text == id {
+				return true
+			}
+		}
+	case messages.Deliver:
+		items = m.Items
+	case messages.Append:
+		items = m.Items
+	}
+	for _, it := range items {
+		if it.Event.ID == id {
+			return true
+		}
+	}
+	return false
 }

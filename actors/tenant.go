@@ -204,6 +204,7 @@ func (t *tenant) policyFor(stage string, keep int) *mailboxPolicy {
 		limit: int(4*t.cfg.Budget.Events) + 1024, keep: keep, maxAttempts: max(1, t.cfg.Supervision.MaxAttempts),
 		dropped: func(owner, msg any, why drop) { t.dropped(stage, owner, msg, why) },
 		failed:  func(f *Failure) { t.failed(stage, f) },
+		split:   split,
 	}
 }
 

@@ -7,6 +7,8 @@ package metrics
 
 import (
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,6 +30,8 @@ type Metrics struct {
 	writeTime    *prometheus.HistogramVec
 	writeErrors  *prometheus.CounterVec
 	retries      *prometheus.CounterVec
+
+	byTenant sync.Map // tenant → *requests
 }
 
 // New registers the families on reg.
@@ -61,11 +65,35 @@ func histogram(name, help string, buckets []float64, labels ...string) *promethe
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "sluice", Name: name, Help: help, Buckets: buckets}, labels)
 }
 
-// Request counts one answered request.
+// requests is the counters of one tenant's requests.
+type requests struct {
+	bytes  prometheus.Counter
+	time   prometheus.Observer
+	status [600]atomic.Pointer[prometheus.Counter]
+}
+
+// Request counts one answered request: the bytes of its body as they came, and
+// the seconds until it was answered. The tenant is one of the configuration, or
+// empty.
 func (m *Metrics) Request(tenant string, status, bytes int, seconds float64) {
-	m.requests.WithLabelValues(tenant, strconv.Itoa(status)).Inc()
-	m.requestBytes.WithLabelValues(tenant).Add(float64(bytes))
-	m.requestTime.WithLabelValues(tenant).Observe(seconds)
+	found, ok := m.byTenant.Load(tenant)
+	if !ok {
+		found, _ = m.byTenant.LoadOrStore(tenant, &requests{
+			bytes: m.requestBytes.WithLabelValues(tenant), time: m.requestTime.WithLabelValues(tenant)})
+	}
+	r := found.(*requests)
+	r.bytes.Add(float64(bytes))
+	r.time.Observe(seconds)
+	if status < 0 || status >= len(r.status) {
+		status = 0
+	}
+	c := r.status[status].Load()
+	if c == nil {
+		n := m.requests.WithLabelValues(tenant, strconv.Itoa(status))
+		c = &n
+		r.status[status].Store(c)
+	}
+	(*c).Inc()
 }
 
 // Tenant is the counters of one tenant's pipeline.
