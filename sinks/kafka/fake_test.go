@@ -35,6 +35,7 @@ type fakeBroker struct {
 	produced  int      // record batches that arrived
 	perAnswer []int    // batches in each produce request
 	bytes     [][]byte // the record batches as they came
+	mute      bool     // answers nothing
 }
 
 type fakeLog struct {
@@ -144,6 +145,12 @@ func (f *fakeBroker) serve(c net.Conn) {
 		body := make([]byte, binary.BigEndian.Uint32(size[:]))
 		if _, err := io.ReadFull(c, body); err != nil {
 			return
+		}
+		f.mu.Lock()
+		mute := f.mute
+		f.mu.Unlock()
+		if mute {
+			continue
 		}
 		r := &reader{b: body}
 		key, version, correlation := r.i16(), r.i16(), r.i32()
