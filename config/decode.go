@@ -24,13 +24,12 @@ var notYet = map[reflect.Type][]string{
 }
 
 // config decodes the whole file. Tenants come last, because they start from
-// the defaults, wherever those stand.
-func (d *decoder) config(root *node, c *Config) {
-	if root.kind != mapping {
-		if root.kind != null {
-			d.report.add("", root.at, "want keys such as data, sinks and tenants, got "+root.kind.String())
-		}
-		return
+// the defaults, wherever those stand. It reports false for what is no
+// configuration at all.
+func (d *decoder) config(root *node, c *Config) bool {
+	if root.kind != mapping && root.kind != null {
+		d.report.add("", root.at, "want keys such as data, sinks and tenants, got "+root.kind.String())
+		return false
 	}
 	first, last := *root, *root
 	first.entries, last.entries = nil, nil
@@ -44,8 +43,11 @@ func (d *decoder) config(root *node, c *Config) {
 	d.keys("", &first, reflect.ValueOf(c).Elem())
 	for _, e := range last.entries {
 		d.places["tenants"] = e.at
-		d.tenants(e.value, c)
+		if e.value != nil {
+			d.tenants(e.value, c)
+		}
 	}
+	return true
 }
 
 func (d *decoder) tenants(n *node, c *Config) {
@@ -106,7 +108,7 @@ func (d *decoder) keys(path string, n *node, structs ...reflect.Value) {
 		case contains(later, e.key):
 			d.report.add(sub, e.at, e.key+": not supported by this version")
 		case !ok:
-			d.report.add(sub, e.at, "unknown key"+didYouMean(e.key, names)+elsewhere(path, e.key))
+			d.report.add(sub, e.at, "unknown key"+hint(path, e.key, names))
 		case e.value != nil && d.tree.visit(1, e.at):
 			d.value(sub, e.value, field)
 		}

@@ -56,19 +56,30 @@ func (d *decoder) sink(path string, n *node) Sink {
 	return Sink{}
 }
 
-// elsewhere says where a key belongs that is unknown at path: keys of another
-// kind of sink, of a tenant or of the top are often only one level off.
-func elsewhere(path, key string) string {
+// hint says what an unknown key may have been meant to be: a key like it, the
+// same key one level off, or one of those that are there.
+func hint(path, key string, names []string) string {
+	guess := didYouMean(key, names)
+	if strings.HasPrefix(guess, " (did") {
+		return guess
+	}
+	if owner := owner(path, key); owner != "" {
+		return "; it is a key of " + owner
+	}
+	return guess
+}
+
+// owner returns whose key it is: of another kind of sink, the top, a tenant.
+func owner(path, key string) string {
 	if strings.HasPrefix(path, "sinks.") && strings.Count(path, ".") == 1 {
 		var owners []string
 		for _, kind := range sinkKinds {
-			s, _ := builtinSink(kind)
-			if hasKey(s.own().Type(), key) {
+			if s, _ := builtinSink(kind); hasKey(s.own().Type(), key) {
 				owners = append(owners, kind)
 			}
 		}
 		if len(owners) > 0 {
-			return "; it is a key of " + orList(owners) + " sinks"
+			return orList(owners) + " sinks"
 		}
 	}
 	for _, place := range []struct {
@@ -84,7 +95,7 @@ func elsewhere(path, key string) string {
 		{"a tenant's users.dedupe", reflect.TypeFor[Dedupe]()},
 	} {
 		if hasKey(place.t, key) {
-			return "; it is a key of " + place.name
+			return place.name
 		}
 	}
 	return ""

@@ -54,7 +54,9 @@ func parseInto(c *Config, data []byte, r *report, env func(string) (string, bool
 		return
 	}
 	d := &decoder{report: r, tree: t, places: map[string]mark{}}
-	d.config(root, c)
+	if !d.config(root, c) {
+		return
+	}
 	if len(c.Sinks) == 0 && !r.failed["sinks"] {
 		c.Sinks = map[string]Sink{"local": localSink()}
 	}

@@ -9,7 +9,7 @@ import (
 // didYouMean returns a question with the name closest to word, or the names
 // themselves where none is close and they are few.
 func didYouMean(word string, names []string) string {
-	best, bestDistance := "", 1+len(word)/3
+	best, bestDistance := "", 1+len([]rune(word))/3
 	for _, n := range names {
 		if d := distance(normal(word), normal(n)); d <= bestDistance && (best == "" || d < bestDistance) {
 			best, bestDistance = n, d
@@ -18,11 +18,15 @@ func didYouMean(word string, names []string) string {
 	if best != "" {
 		return fmt.Sprintf(" (did you mean %q?)", best)
 	}
+	return wants(names)
+}
+
+// wants returns the names, where they are few.
+func wants(names []string) string {
 	if len(names) == 0 || len(names) > 12 {
 		return ""
 	}
-	sorted := slices.Sorted(slices.Values(names))
-	return " (want " + orList(sorted) + ")"
+	return " (want " + orList(slices.Sorted(slices.Values(names))) + ")"
 }
 
 // normal makes maxBody, max-body and MAX_BODY alike.
@@ -38,11 +42,12 @@ func orList(names []string) string {
 }
 
 // distance is the number of letters to insert, remove, change or swap with
-// their neighbour that make a into b (optimal string alignment).
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return max(len(a), len(b))
+// their neighbour that make x into y (optimal string alignment).
+func distance(x, y string) int {
+	if len(x) > 64 || len(y) > 64 {
+		return max(len(x), len(y))
 	}
+	a, b := []rune(x), []rune(y)
 	two, one, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range one {
 		one[j] = j

@@ -17,6 +17,7 @@ const (
 	maxFile  = 1 << 20 // bytes
 	maxDepth = 64      // of nesting
 	maxNodes = 100_000 // visited, each use of an alias counted anew
+	maxVeils = 1000    // values from the environment
 )
 
 // A node is one YAML value, with aliases, merge keys and environment variables
@@ -68,12 +69,14 @@ func (t *tree) parse(data []byte) (root *node) {
 	defer func() {
 		// The parser is somebody else's code and reads what anybody wrote.
 		if p := recover(); p != nil {
+			t.report.hideByWords(false)
 			t.report.add("", mark{1, 1, 1}, "not valid YAML")
 			root = nil
 		}
 	}()
 	tokens := lexer.Tokenize(string(data))
 	if at, deep := tooDeep(tokens); deep {
+		t.report.hideByWords(false)
 		t.report.add("", at, fmt.Sprintf("nested more than %d deep", maxDepth))
 		return nil
 	}
@@ -126,6 +129,7 @@ func tooDeep(tokens token.Tokens) (mark, bool) {
 }
 
 func (t *tree) syntax(err error) {
+	t.report.hideByWords(false)
 	at, message := mark{1, 1, 1}, "not valid YAML"
 	if e, ok := err.(interface {
 		GetToken() *token.Token
@@ -135,7 +139,10 @@ func (t *tree) syntax(err error) {
 			at = markOf(e.GetToken())
 		}
 		// The parser's own words, unless they repeat what the file says.
-		if m := e.GetMessage(); !strings.ContainsAny(m, "\n`") && !strings.Contains(m, "already defined") {
+		switch m := e.GetMessage(); {
+		case strings.Contains(m, "'\t'"):
+			message += ": a tab; YAML is indented with spaces"
+		case !strings.ContainsAny(m, "\n\"`"):
 			message += ": " + m
 		}
 	}
@@ -193,9 +200,15 @@ func (t *tree) build(path string, n ast.Node, depth int) *node {
 
 func (t *tree) scalar(path, literal string, plain bool, at mark, lines int) *node {
 	text, used, err := expand(literal, t.env)
+	if err == nil && used && len(t.report.veils) >= maxVeils {
+		err = fmt.Errorf("more than %d values from the environment", maxVeils)
+	}
 	if err != nil {
 		t.report.add(path, at, err.Error())
 		return nil
+	}
+	if used && !strings.Contains(literal, text) {
+		t.report.veils = append(t.report.veils, veil{text, literal})
 	}
 	return &node{kind: scalar, text: text, literal: literal, plain: plain, env: used, at: at, lines: lines}
 }
@@ -227,7 +240,7 @@ func (t *tree) mapping(path string, n *ast.MappingNode, depth int) *node {
 			e.value = t.build(sub, v.Value, depth+1)
 		}
 		if secretKey(e.key) {
-			t.report.hide(e.value)
+			t.report.hide(e.at, e.value)
 		}
 		if _, twice := own[e.key]; !twice {
 			own[e.key] = e.at

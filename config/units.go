@@ -129,8 +129,8 @@ func ParseDuration(s string) (Duration, error) {
 	}
 	var sum time.Duration
 	for rest := s; rest != "" || s == ""; {
-		number, after := span(rest, "0123456789.")
-		unit, next := span(after, "abcdefghijklmnopqrstuvwxyzµ")
+		number, after := leading(rest, "0123456789.")
+		unit, next := leading(after, "abcdefghijklmnopqrstuvwxyzµ")
 		scale := durationUnit(unit)
 		if !decimal(number) || scale == 0 {
 			return 0, durationError(s, number, unit)
@@ -149,8 +149,8 @@ func ParseDuration(s string) (Duration, error) {
 	return Duration(sum), nil
 }
 
-// span cuts s after its first bytes that are in set.
-func span(s, set string) (string, string) {
+// leading cuts s after its first bytes that are in set.
+func leading(s, set string) (string, string) {
 	rest := strings.TrimLeft(s, set)
 	return s[:len(s)-len(rest)], rest
 }
@@ -172,7 +172,7 @@ var durationWords = map[string]string{
 
 func durationError(s, number, unit string) error {
 	e := &unitError{want: "a duration such as 5ms, 1m30s, 24h or 7d"}
-	switch n, word := span(s, "0123456789."); {
+	switch n, word := leading(s, "0123456789."); {
 	case !decimal(n):
 	case word == "":
 		e.suggestion = s + "s"

@@ -131,8 +131,8 @@ func (k *checker) admin() {
 	if a.Drills {
 		k.wrong("admin.drills", "drills: not supported by this version")
 	}
-	if same(a.Listen, k.c.Data.Listen) {
-		k.wrong("admin.listen", "%s is the data port's address too", a.Listen)
+	if collide(a.Listen, k.c.Data.Listen) && !k.failedAt("data.listen") {
+		k.wrong("admin.listen", "the data port (%s) has this port already", k.c.Data.Listen)
 	}
 	host, _, err := net.SplitHostPort(a.Listen)
 	if ip := net.ParseIP(host); err == nil && a.TokenFile == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
@@ -140,9 +140,15 @@ func (k *checker) admin() {
 	}
 }
 
-func same(a, b string) bool {
-	_, port, err := net.SplitHostPort(a)
-	return err == nil && a == b && port != "0"
+// collide reports whether only one of the addresses can be listened on.
+func collide(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	everywhere := func(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
+	return hostA == hostB || everywhere(hostA) || everywhere(hostB)
 }
 
 // listen checks an address to listen on.

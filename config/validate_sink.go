@@ -176,17 +176,17 @@ func (k *checker) addresses(path string, list []string, withPort bool) {
 	seen := map[string]bool{}
 	for i, a := range list {
 		at := path + "[" + strconv.Itoa(i) + "]"
+		want := "host or host:port"
+		if withPort {
+			want = "host:port"
+		}
 		host, port, err := net.SplitHostPort(a)
-		switch {
-		case err != nil && withPort:
-			k.wrong(at, "want host:port, got %q", shorten(a))
-		case err != nil && (strings.Count(a, ":") == 1 || a == "" || strings.ContainsAny(a, " /[]@,")),
-			err == nil && (host == "" || strings.ContainsAny(host, " /@,")):
-			k.wrong(at, "want host or host:port, got %q", shorten(a))
-		case err == nil:
-			if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-				k.wrong(at, "want a port from 1 to 65535, got %q", shorten(port))
-			}
+		bare := err != nil && !withPort && (!strings.Contains(a, ":") || net.ParseIP(a) != nil)
+		switch n, notNumber := strconv.Atoi(port); {
+		case strings.ContainsAny(a, " /@,") || a == "" || err != nil && !bare || err == nil && host == "":
+			k.wrong(at, "want %s, got %q", want, shorten(a))
+		case err == nil && (notNumber != nil || n < 1 || n > 65535):
+			k.wrong(at, "want a port from 1 to 65535, got %q", shorten(port))
 		}
 		if seen[a] {
 			k.wrong(at, "%q is in the list twice", shorten(a))

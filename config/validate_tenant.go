@@ -89,6 +89,15 @@ func (t *tenantChecker) firstOr(key, elsewhere string) string {
 	return path
 }
 
+// called names the tenant's key in a message about path, which may be
+// somewhere else altogether.
+func (t *tenantChecker) called(key, path string) string {
+	if strings.HasPrefix(path, "data.") {
+		return t.path + "." + key
+	}
+	return key
+}
+
 func (t *tenantChecker) keys(name string, owners map[KeyHash]string) {
 	if len(t.t.Keys) == 0 {
 		t.wrong(t.path+".keys", "no keys: nobody could send as %s; `sluice key new` makes one", name)
@@ -119,7 +128,7 @@ func (t *tenantChecker) sinks(name string) {
 			t.c.Tenants[name] = t.t
 			return
 		}
-		t.wrong(at, "no sink: say where the events go%s", didYouMean("", known))
+		t.wrong(at, "no sink: say where the events go%s", wants(known))
 	}
 	for i, s := range t.t.Sink {
 		path := at
@@ -213,12 +222,14 @@ func (t *tenantChecker) budget() {
 		t.wrong(t.first("budget.per_user", "budget.events"), "per_user (%d) is more than events (%d)", b.PerUser, b.Events)
 	}
 	if b.Bytes < d.MaxBody && !t.failedAt("data.max_body") {
-		t.wrong(t.firstOr("budget.bytes", "data.max_body"), "%s.budget.bytes (%s) is less than data.max_body (%s): the largest body could never be taken",
-			t.path, b.Bytes, d.MaxBody)
+		at := t.firstOr("budget.bytes", "data.max_body")
+		t.wrong(at, "%s (%s) is less than data.max_body (%s): the largest body could never be taken",
+			t.called("budget.bytes", at), b.Bytes, d.MaxBody)
 	}
 	if b.Events < d.MaxEvents && !t.failedAt("data.max_events") {
-		t.wrong(t.firstOr("budget.events", "data.max_events"), "%s.budget.events (%d) is less than data.max_events (%d): the largest request could never be taken",
-			t.path, b.Events, d.MaxEvents)
+		at := t.firstOr("budget.events", "data.max_events")
+		t.wrong(at, "%s (%d) is less than data.max_events (%d): the largest request could never be taken",
+			t.called("budget.events", at), b.Events, d.MaxEvents)
 	}
 	if t.t.Batch.MaxBytes > b.Bytes {
 		t.wrong(t.first("batch.max_bytes", "budget.bytes"), "batch.max_bytes (%s) is more than budget.bytes (%s)", t.t.Batch.MaxBytes, b.Bytes)
