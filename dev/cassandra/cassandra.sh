@@ -39,6 +39,7 @@ cassandra_start() {
 	local profile=$1 node=$2
 	local data=$stack_dir/data/$node jars
 	jars=$(jars_of cassandra)
+	vacant "$node" "$(cassandra_address "$node")"
 	mkdir -p "$data"
 	cassandra_config "$profile" "$node" >"$data/cassandra.yaml"
 	launch "$node" -Xms512m -Xmx512m -Xss256k -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -XX:+PerfDisableSharedMem \

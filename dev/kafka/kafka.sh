@@ -41,6 +41,7 @@ kafka_start() {
 	local data=$stack_dir/data/$node
 	local classpath
 	classpath="$(jars_of kafka)/*"
+	vacant "$node" "$(kafka_address "$node")"
 	mkdir -p "$data"
 	kafka_config "$profile" "$node" >"$data/server.properties"
 	if [ ! -f "$data/log/meta.properties" ]; then

@@ -19,6 +19,14 @@ running() {
 	[ -n "$pid" ] && ps -ww -o stat=,args= -p "$pid" 2>/dev/null | grep -v '^Z' | grep -qF -- "$(mark "$1")"
 }
 
+# vacant NODE ADDRESS ends the script when somebody listens on ADDRESS already:
+# what answers there later would not be NODE.
+vacant() {
+	if (exec 8<>"/dev/tcp/${2%:*}/${2##*:}") 2>/dev/null; then
+		die "$1: another process listens on $2 (started with another SLUICE_STACK_DIR?)"
+	fi
+}
+
 # launch NODE JAVA-ARGUMENT… starts NODE in a session of its own, so that an
 # interrupt meant for the terminal does not reach it.
 launch() {
@@ -67,7 +75,9 @@ until_ok() {
 
 give_up() {
 	say "--- end of $(log_file "$1")"
-	tail -n 30 "$(log_file "$1")" >&2
+	grep -m 5 -E 'ERROR|Exception' "$(log_file "$1")" >&2 || true
+	say "..."
+	tail -n 20 "$(log_file "$1")" >&2
 	say "---"
 	die "$1 $2"
 }
