@@ -1,0 +1,390 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
+	"sluice/event"
+)
+
+// maxHeld is how many bytes of events are in memory at once, besides what one
+// reader and the requests' bodies take.
+const maxHeld = 64 << 20
+
+// errInterrupted is why sending stopped at the user's wish.
+var errInterrupted = errors.New("interrupted")
+
+// sendItem is one event on its way.
+type sendItem struct {
+	in     *sendInput
+	n      uint64  // which event of the input, from 0
+	start  startAt // where it begins
+	data   []byte
+	format event.Format
+	id     string // empty: it has none that counts
+	weight int64  // of maxHeld
+
+	sent  bool // at least once
+	doubt bool // sent without an id, and the answer is not known; under the track's mutex
+}
+
+// sender sends inputs. One goroutine reads; every lane sends one request at a
+// time, and a user's events always go the same lane, so that they keep their
+// order.
+//
+//	inputs ─▶ read ─▶ lane (by user) ─▶ batch ─▶ POST ─▶ results ─▶ track ─▶ state
+//
+// It ends when everything has its result, or by stop: no request begins after
+// that, and those under way are waited for.
+type sender struct {
+	cmd    sendCmd
+	std    stdio
+	target *url.URL
+	key    string
+	fields event.Fields
+	parser *event.Parser // of the reading goroutine
+	inputs []*sendInput
+	stores []*sendStore
+	client *http.Client
+	coding string // of requests
+	limit  *rate.Limiter
+	held   *semaphore.Weighted
+	lanes  []chan *sendItem
+	seed   maphash.Seed
+	report *sendReport
+	runID  [16]byte // names events of an input that has no identity
+
+	stopping chan struct{} // closed by stop
+	stopOnce sync.Once
+	cause    error // why, once stopping is closed
+}
+
+func newSender(c sendCmd, std stdio, target *url.URL, key string, f event.Fields, p *event.Parser, inputs []*sendInput) (*sender, error) {
+	s := &sender{
+		cmd: c, std: std, target: target, key: key, fields: f, parser: p, inputs: inputs,
+		coding: c.compression(target), limit: rate.NewLimiter(rate.Inf, 0), seed: maphash.MakeSeed(),
+		held: semaphore.NewWeighted(maxHeld), stopping: make(chan struct{}),
+	}
+	rand.Read(s.runID[:]) // never fails
+	if c.Rate > 0 {
+		s.limit = rate.NewLimiter(rate.Limit(c.Rate), c.Batch)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = c.Concurrency
+	transport.DisableCompression = true
+	s.client = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	for range c.Concurrency {
+		s.lanes = append(s.lanes, make(chan *sendItem, c.Batch))
+	}
+	for _, in := range inputs {
+		in.track = newSendTrack()
+	}
+	s.stores = s.statesOf(inputs)
+	for _, store := range s.stores {
+		if err := store.load(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// statesOf returns the state files there are to be: none for what cannot be
+// read twice.
+func (s *sender) statesOf(inputs []*sendInput) []*sendStore {
+	var stores []*sendStore
+	seen := map[string]bool{}
+	for _, in := range inputs {
+		if !in.regular || s.cmd.State == "off" || seen[in.path] {
+			continue
+		}
+		seen[in.path] = true
+		if s.cmd.State != "" && len(stores) > 0 {
+			stores[0].inputs = append(stores[0].inputs, in)
+			continue
+		}
+		path := s.cmd.State
+		if path == "" {
+			path = in.path + stateSuffix
+		}
+		stores = append(stores, &sendStore{
+			path: path, destination: destination(s.target, s.key), inputs: []*sendInput{in},
+			options: fmt.Sprintf("--format=%s --max-event=%d --id-pointer=%s --assign-ids=%t",
+				s.cmd.Format, s.cmd.MaxEvent, s.cmd.IDPointer, s.cmd.AssignIDs),
+		})
+	}
+	return stores
+}
+
+// stop makes the sender end early. The first call counts.
+func (s *sender) stop(cause error) {
+	s.stopOnce.Do(func() {
+		s.cause = cause
+		close(s.stopping)
+	})
+}
+
+func (s *sender) stopped() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// run sends everything. When ctx is over, requests under way are cut.
+func (s *sender) run(ctx context.Context) error {
+	defer s.client.CloseIdleConnections()
+	if err := s.beginStates(); err != nil {
+		return err
+	}
+	var err error
+	if s.report, err = newSendReport(s); err != nil {
+		return err
+	}
+	background, over := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { s.report.progress(background) })
+	helpers.Go(func() { s.keepStates(background) })
+
+	var lanes sync.WaitGroup
+	for _, ch := range s.lanes {
+		lanes.Go(func() { newSendLane(s, ch).run(ctx) })
+	}
+	reading, stopReading := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-s.stopping:
+		case <-reading.Done():
+		}
+		stopReading()
+	}()
+	s.readAll(reading)
+	stopReading()
+	for _, ch := range s.lanes {
+		close(ch)
+	}
+	lanes.Wait()
+	over()
+	helpers.Wait()
+	return s.finish(ctx)
+}
+
+// beginStates writes the state files once, to see whether that works. Only one
+// that was asked for has to.
+func (s *sender) beginStates() error {
+	kept := s.stores[:0]
+	for _, store := range s.stores {
+		err := store.save()
+		switch {
+		case err == nil:
+			kept = append(kept, store)
+			for _, in := range store.inputs {
+				in.store = store
+			}
+		case s.cmd.State != "":
+			return err
+		default:
+			fmt.Fprintf(s.std.Err, "%v: sending can not be resumed. Use --state to put it elsewhere.\n", err)
+		}
+	}
+	s.stores = kept
+	return nil
+}
+
+// keepStates saves the states every second until ctx is over.
+func (s *sender) keepStates(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.saveStates(); err != nil {
+			s.stop(err)
+			return
+		}
+	}
+}
+
+func (s *sender) saveStates() error {
+	var errs []error
+	for _, store := range s.stores {
+		errs = append(errs, store.save())
+	}
+	return errors.Join(errs...)
+}
+
+// readAll reads the inputs one after another into the lanes.
+func (s *sender) readAll(ctx context.Context) {
+	for _, in := range s.inputs {
+		if in.track.complete() {
+			continue // by an earlier run
+		}
+		err := s.readInput(ctx, in)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.report.broken(in, err)
+		default:
+			in.track.finish()
+		}
+	}
+}
+
+func (s *sender) readInput(ctx context.Context, in *sendInput) error {
+	r, format, err := in.open(s.cmd.Format, int(s.cmd.MaxEvent), in.track.at)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	in.track.opened(format == event.NDJSON)
+	if in.stdin != nil {
+		// A read of a terminal or a pipe cannot be interrupted: leave it behind.
+		return s.readStream(ctx, in, r, format)
+	}
+	for ctx.Err() == nil {
+		e, err := r.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = s.take(ctx, in, e, format)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// readStream is readInput's loop for an input whose reads may never return.
+func (s *sender) readStream(ctx context.Context, in *sendInput, r eventReader, format event.Format) error {
+	type result struct {
+		e   readEvent
+		err error
+	}
+	results := make(chan result)
+	go func() {
+		for {
+			e, err := r.next()
+			select {
+			case results <- result{e, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case got := <-results:
+			if got.err == io.EOF {
+				return nil
+			}
+			if got.err == nil {
+				got.err = s.take(ctx, in, got.e, format)
+			}
+			if got.err != nil {
+				return got.err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take hands one event to its lane, unless it has its result already.
+func (s *sender) take(ctx context.Context, in *sendInput, e readEvent, format event.Format) error {
+	t := in.track
+	n := t.at.Event
+	next := startAt{n + 1, e.nextLine, e.nextOffset}
+	if t.final(n) {
+		s.report.skipped.Add(1)
+		t.passed(next)
+		return nil
+	}
+	item := &sendItem{in: in, n: n, start: startAt{n, e.line, e.offset}, data: e.data, format: format}
+	if e.data == nil {
+		t.read(item, next)
+		s.report.notAccepted(item, "rejected", event.CodeEventTooLarge,
+			fmt.Sprintf("the event is larger than %d bytes (--max-event) and was not sent", s.cmd.MaxEvent))
+		return nil
+	}
+	user := s.look(item)
+	if item.id == "" && t.wasDoubts.has(n) {
+		t.read(item, next)
+		s.report.notAccepted(item, "failed", event.CodeOutcomeUnknown,
+			"it was sent before without an id, and whether it is stored is not known: sending it again could store it twice")
+		return nil
+	}
+	item.weight = min(int64(len(item.data))+256, maxHeld)
+	if err := s.held.Acquire(ctx, item.weight); err != nil {
+		return err
+	}
+	t.read(item, next)
+	select {
+	case s.lanes[maphash.String(s.seed, user)%uint64(len(s.lanes))] <- item:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err() // it stays open
+	}
+}
+
+// look finds the user and the id of an event, and gives it an id if that was
+// asked for. What is not an event has neither: the gateway says what is wrong.
+func (s *sender) look(item *sendItem) (user string) {
+	raws, _, _ := s.parser.Parse(item.data, event.JSON)
+	if len(raws) != 1 {
+		return ""
+	}
+	item.id = raws[0].GivenID()
+	if id := raws[0].ID.Kind; s.cmd.AssignIDs && (id == event.Absent || id == event.Null) {
+		assigned := s.assignedID(item)
+		// Fields without TS: only the id is filled in.
+		filled := event.Fill(make([]byte, 0, len(item.data)+64), &event.Event{ID: assigned, Data: item.data}, event.Fields{ID: s.fields.ID})
+		if len(filled) > len(item.data) {
+			item.data, item.id = filled, assigned
+		}
+	}
+	return raws[0].User.Text
+}
+
+// assignedID makes a UUIDv8 (RFC 9562 section 5.8) from what the event is and
+// where it is from, so that it is the same when the file is sent again.
+func (s *sender) assignedID(item *sendItem) string {
+	h := sha256.New()
+	if item.in.head != "" {
+		h.Write([]byte(item.in.head))
+	} else {
+		h.Write(s.runID[:])
+	}
+	h.Write(binary.BigEndian.AppendUint64(nil, item.n))
+	h.Write(item.data)
+	b := h.Sum(nil)[:16]
+	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
+	x := hex.EncodeToString(b)
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}
