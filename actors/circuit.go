@@ -67,11 +67,11 @@ func (c *circuit) ready() bool {
 	return c.state == CircuitReady
 }
 
-// status returns the state, why it is not ready (nil when it is), and since when.
-func (c *circuit) status() (CircuitState, error, time.Time) {
+// status returns the state, since when, and why it is not ready, nil when it is.
+func (c *circuit) status() (state CircuitState, since time.Time, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.state, c.reason, c.since
+	return c.state, c.since, c.reason
 }
 
 // recovered is closed as soon as the circuit is ready.

@@ -253,7 +253,7 @@ type SinkStatus struct {
 func (p *Pipeline) Ready() (draining bool, all []SinkStatus) {
 	for _, t := range p.tenants {
 		for _, b := range t.bindings {
-			state, err, since := b.circuit.status()
+			state, since, err := b.circuit.status()
 			s := SinkStatus{Tenant: t.cfg.Name, Sink: b.Name, State: state, Since: since}
 			if err != nil {
 				s.Reason = err.Error()

@@ -139,11 +139,11 @@ func TestCircuit(t *testing.T) {
 			a := newAttempts(&scripted{probes: []error{errors.New("no"), errors.New("no")}})
 			go a.circuit.run(t.Context())
 			synctest.Wait()
-			if s, err, _ := a.circuit.status(); s != CircuitConnecting || err == nil {
+			if s, _, err := a.circuit.status(); s != CircuitConnecting || err == nil {
 				t.Errorf("at first: %v, %v", s, err)
 			}
 			<-a.circuit.recovered()
-			if s, err, _ := a.circuit.status(); s != CircuitReady || err != nil {
+			if s, _, err := a.circuit.status(); s != CircuitReady || err != nil {
 				t.Errorf("then: %v, %v", s, err)
 			}
 		})
