@@ -9,10 +9,6 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// dialTimeout bounds a connection attempt: brokers are near, and a dead one
-// must not hold up the question to the next.
-const dialTimeout = 5 * time.Second
-
 // saramaConfig returns what every connection of the cluster has in common. c is
 // valid and has its defaults.
 func (c Config) saramaConfig() (*sarama.Config, error) {
@@ -24,7 +20,7 @@ func (c Config) saramaConfig() (*sarama.Config, error) {
 	s.MetricRegistry = noMetrics{}
 
 	s.Net.MaxOpenRequests = 1
-	s.Net.DialTimeout = min(dialTimeout, c.Timeout)
+	s.Net.DialTimeout = connectTimeout
 	s.Net.WriteTimeout = c.Timeout
 	s.Net.ReadTimeout = c.Timeout + time.Second
 	s.Metadata.AllowAutoTopicCreation = false

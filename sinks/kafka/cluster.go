@@ -32,6 +32,7 @@ type Cluster struct {
 	topics  map[string]*topic
 	tenants map[*Sink]struct{} // not closed yet
 	brokers []string           // addresses the cluster told us, for metadata
+	good    string             // the one that answered last
 }
 
 // Open returns the cluster of cfg. It connects to nothing: an error is one of
@@ -138,6 +139,7 @@ func (c *Cluster) ask(ctx context.Context, question func(*sarama.Broker) error) 
 	var failed []error
 	for _, addr := range c.candidates() {
 		err := c.askOne(ctx, addr, question)
+		c.mark(addr, err == nil)
 		if err == nil {
 			return nil
 		}
@@ -152,7 +154,20 @@ func (c *Cluster) ask(ctx context.Context, question func(*sarama.Broker) error) 
 	if len(failed) == 1 {
 		return failed[0]
 	}
-	return fmt.Errorf("kafka: no broker answered: %w", errors.Join(failed...))
+	return &noneAnswered{failed}
+}
+
+// noneAnswered is why each of several brokers did not answer.
+type noneAnswered struct{ errs []error }
+
+func (e *noneAnswered) Unwrap() []error { return e.errs }
+
+func (e *noneAnswered) Error() string {
+	texts := make([]string, len(e.errs))
+	for i, err := range e.errs {
+		texts[i] = strings.TrimPrefix(err.Error(), "kafka: ")
+	}
+	return "kafka: no broker answered: " + strings.Join(texts, "; ")
 }
 
 func (c *Cluster) askOne(ctx context.Context, addr string, question func(*sarama.Broker) error) error {
@@ -168,18 +183,30 @@ func (c *Cluster) askOne(ctx context.Context, addr string, question func(*sarama
 	return nil
 }
 
-// candidates returns the addresses to ask: those the cluster itself told us,
-// then those of the configuration.
+// candidates returns the addresses to ask: the one that answered last, those
+// that the cluster itself told us, and those of the configuration.
 func (c *Cluster) candidates() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := slices.Clone(c.brokers)
-	for _, seed := range c.cfg.Brokers {
-		if !slices.Contains(all, seed) {
-			all = append(all, seed)
+	var all []string
+	for _, addr := range slices.Concat([]string{c.good}, c.brokers, c.cfg.Brokers) {
+		if addr != "" && !slices.Contains(all, addr) {
+			all = append(all, addr)
 		}
 	}
 	return all
+}
+
+// mark notes whether addr has answered.
+func (c *Cluster) mark(addr string, answered bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case answered:
+		c.good = addr
+	case c.good == addr:
+		c.good = ""
+	}
 }
 
 // know keeps the addresses of the brokers that metadata names.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -22,9 +23,17 @@ type conn struct {
 	dialer *dialer
 }
 
+// connectTimeout bounds the making of a connection, TLS and SASL included: brokers
+// are near, and a hung one must not hold up the question to the next.
+const connectTimeout = 5 * time.Second
+
+var errSlow = errors.New("it took too long to answer")
+
 // connect opens a connection to the broker at addr, with TLS and SASL as
 // configured, and returns when it is ready. The error is for an operator.
 func (c *Cluster) connect(ctx context.Context, addr string) (*conn, error) {
+	ctx, done := context.WithTimeoutCause(ctx, min(connectTimeout, c.cfg.Timeout), errSlow)
+	defer done()
 	dialing, cancel := context.WithCancel(c.ctx)
 	d := &dialer{dial: c.cfg.dial, ctx: dialing, cancel: cancel}
 	conf := *c.conf
@@ -37,8 +46,8 @@ func (c *Cluster) connect(ctx context.Context, addr string) (*conn, error) {
 	if err == nil {
 		_, err = opened.broker.Connected() // waits for dial, TLS and SASL
 	}
-	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // says more than what the cut looked like
 	}
 	if err != nil {
 		opened.close()
@@ -69,9 +78,7 @@ type dialer struct {
 
 // Dial implements proxy.Dialer.
 func (d *dialer) Dial(network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(d.ctx, dialTimeout)
-	defer cancel()
-	made, err := d.dial(ctx, network, addr)
+	made, err := d.dial(d.ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +128,7 @@ func explain(addr string, cfg Config, err error) error {
 		return fmt.Errorf("kafka: broker %s does not speak TLS on this port: switch tls off or use its TLS port: %w", addr, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("kafka: broker %s closed the connection (%s): %w", addr, security(cfg), err)
-	case errors.As(err, &netErr) && netErr.Timeout():
+	case errors.Is(err, errSlow), errors.As(err, &netErr) && netErr.Timeout():
 		return fmt.Errorf("kafka: broker %s did not answer in time: %w", addr, err)
 	default:
 		return fmt.Errorf("kafka: broker %s is not reachable: %w", addr, err)

@@ -98,7 +98,7 @@ func (t *topic) refresh(ctx context.Context) (*layout, error) {
 // fly asks, on a goroutine of its own: a caller whose ctx is over leaves the
 // answer to the next.
 func (t *topic) fly(f *flight) {
-	ctx, cancel := context.WithTimeout(t.c.ctx, t.c.cfg.Timeout+dialTimeout)
+	ctx, cancel := context.WithTimeout(t.c.ctx, t.c.cfg.Timeout+connectTimeout)
 	defer cancel()
 	found, err := t.find(ctx)
 
