@@ -24,6 +24,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if addr := os.Getenv(idleClients); addr != "" {
+		os.Exit(holdIdleConnections(addr))
+	}
 	code := m.Run()
 	if code == 0 {
 		if err := undelivered(); err != nil {
