@@ -29,7 +29,7 @@ type batcherState struct {
 func (b *batcher) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case messages.Append:
-		b.tenant.rehearse(event.StageBatcher, m)
+		b.tenant.rehearse(event.StageBatcher, ctx)
 		b.append(ctx, m)
 	case messages.Flush:
 		b.asked = false

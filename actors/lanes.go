@@ -30,6 +30,7 @@ type lanes struct {
 	byLane map[uint32]*lane
 	ready  []*lane // lanes that may have something to send, each once
 	seq    uint64  // of the newest batch
+	usual  int     // events of the batch that left last
 	spare  []event.Event
 }
 
@@ -86,6 +87,9 @@ func (l *lanes) start(ln *lane, m messages.Append, now time.Time) *batch {
 	b := &batch{since: now}
 	b.Seq, b.Lane, b.Key = l.seq, m.Lane, m.Key
 	b.Events, l.spare = l.spare, nil
+	if l.usual > 1 {
+		b.Seqs, b.Groups = make([]uint64, 0, l.usual), make([]messages.Group, 0, l.usual)
+	}
 	ln.open = append(ln.open, b)
 	return b
 }
@@ -148,7 +152,7 @@ func (l *lanes) flush(send func(*batch)) {
 		b := ln.sealed[0]
 		ln.sealed[0] = nil
 		ln.sealed = ln.sealed[1:]
-		ln.busy = b.Seq
+		ln.busy, l.usual = b.Seq, len(b.Events)
 		send(b)
 	}
 	l.ready = l.ready[:0]

@@ -21,7 +21,7 @@ type parser struct {
 // Receive implements actor.Actor.
 func (p *parser) Receive(ctx actor.Context) {
 	if m, ok := ctx.Message().(messages.Parse); ok {
-		p.tenant.rehearse(event.StageParser, m)
+		p.tenant.rehearse(event.StageParser, ctx)
 		p.parse(ctx, m)
 	}
 }

@@ -65,9 +65,9 @@ type tenant struct {
 	root     *actor.RootContext // to send from outside of actors
 	credits  *credits
 	rate     *rateLimit
-	draining *atomic.Bool // of the whole pipeline
-	rehearse func(stage string, msg any)
-	repeats  *rate.Limiter // of log lines about failures
+	draining *atomic.Bool                // of the whole pipeline
+	drill    func(stage string, msg any) // Options.Rehearse
+	repeats  *rate.Limiter               // of log lines about failures
 
 	userBytes, usersLive, usersAtRest atomic.Int64
 
@@ -97,7 +97,7 @@ type binding struct {
 func newTenant(cfg TenantConfig, o *Options, root *actor.RootContext, draining *atomic.Bool) *tenant {
 	log := o.Log.With("tenant", cfg.Name)
 	t := &tenant{
-		cfg: cfg, log: log, metrics: o.Metrics.Tenant(cfg.Name), root: root, draining: draining, rehearse: o.Rehearse,
+		cfg: cfg, log: log, metrics: o.Metrics.Tenant(cfg.Name), root: root, draining: draining, drill: o.Rehearse,
 		credits:    &credits{maxBytes: cfg.Budget.Bytes, maxEvents: cfg.Budget.Events},
 		rate:       newRateLimit(cfg.Rate.EventsPerSecond, cfg.Rate.Burst),
 		repeats:    rate.NewLimiter(10, 20),
@@ -111,9 +111,6 @@ func newTenant(cfg TenantConfig, o *Options, root *actor.RootContext, draining *
 			Message: fmt.Sprintf("handling it failed %d times: it was put aside", cfg.Supervision.MaxAttempts)},
 		overflow: &event.Reason{Code: event.CodeNoCredits,
 			Message: "a queue inside the gateway was full: send it again later"},
-	}
-	if t.rehearse == nil {
-		t.rehearse = func(string, any) {}
 	}
 	for _, b := range cfg.Sinks {
 		t.bindings = append(t.bindings, t.bind(b))
@@ -132,6 +129,14 @@ func (t *tenant) bind(sb SinkBinding) *binding {
 			Message: fmt.Sprintf("sink %q can never take it: it may be too large for it", sb.Name)},
 	}
 	return b
+}
+
+// rehearse lets whoever wants to see failures cause one, before an actor of stage
+// handles a message that carries events.
+func (t *tenant) rehearse(stage string, ctx actor.Context) {
+	if t.drill != nil {
+		t.drill(stage, ctx.Message())
+	}
 }
 
 // settle gives an event its fate and counts what its sender is told. It does

@@ -85,7 +85,7 @@ type user struct {
 func (u *user) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case messages.Deliver:
-		u.tenant.rehearse(event.StageUser, m)
+		u.tenant.rehearse(event.StageUser, ctx)
 		u.deliver(ctx, m.Items)
 	case messages.Written:
 		u.written(u.tenant, m)

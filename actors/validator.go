@@ -25,7 +25,7 @@ type validator struct {
 // Receive implements actor.Actor.
 func (v *validator) Receive(ctx actor.Context) {
 	if m, ok := ctx.Message().(messages.Validate); ok {
-		v.tenant.rehearse(event.StageValidator, m)
+		v.tenant.rehearse(event.StageValidator, ctx)
 		v.validate(ctx, m)
 	}
 }

@@ -33,7 +33,7 @@ type writerState struct {
 // Receive implements actor.Actor.
 func (w *writer) Receive(ctx actor.Context) {
 	if m, ok := ctx.Message().(messages.Write); ok {
-		w.tenant.rehearse(event.StageWriter, m)
+		w.tenant.rehearse(event.StageWriter, ctx)
 		w.write(ctx, m)
 	}
 }
