@@ -94,7 +94,7 @@ func (c *Cluster) connect() {
 		session, err := c.dial()
 		if c.ctx.Err() != nil {
 			if session != nil {
-				session.Close()
+				c.retire(session)
 			}
 			return
 		}
@@ -151,7 +151,7 @@ func (c *Cluster) settle(session *gocql.Session, err error) {
 	c.health.watch(c.tryAgain)
 	switch {
 	case err == nil && old != nil:
-		c.leftovers.Go(old.Close) // what is under way on it fails and is retried
+		c.leftovers.Go(func() { c.retire(old) }) // what is under way on it fails and is retried
 		c.log.Info("cassandra: connected again")
 	case err == nil:
 		c.log.Info("cassandra: connected")
@@ -174,7 +174,7 @@ func (c *Cluster) dial() (*gocql.Session, error) {
 	if err != nil {
 		return nil, explain(c.ctx, c.cfg, err)
 	}
-	defer admin.Close()
+	defer c.leftovers.Go(func() { c.retire(admin) })
 	check := checkSchema
 	if c.cfg.CreateSchema {
 		check = applySchema
@@ -233,14 +233,20 @@ func (c *Cluster) outdated() {
 // there. It can be called at any time and any number of times.
 func (c *Cluster) ApplySchema(ctx context.Context) error {
 	done := make(chan error, 1)
+	c.mu.Lock()
+	if c.ctx.Err() != nil {
+		c.mu.Unlock()
+		return errClosed
+	}
 	c.leftovers.Go(func() { // because making a session takes no ctx
 		admin, err := c.newSession("", 1)
 		if err == nil {
-			defer admin.Close()
+			defer c.retire(admin)
 			err = applySchema(withOp(ctx, OpSchema), admin, c.cfg)
 		}
 		done <- explain(ctx, c.cfg, err)
 	})
+	c.mu.Unlock()
 	select {
 	case err := <-done:
 		if err == nil {
@@ -266,13 +272,15 @@ func (c *Cluster) tryAgainUnlessConnected() {
 // Close ends all connections, within ctx; what does not end by then ends by
 // itself a little later. The sinks of all tenants are closed with it.
 func (c *Cluster) Close(ctx context.Context) error {
+	c.mu.Lock() // so that leftovers do not grow from nothing while they are waited for
 	c.cancel()
+	c.mu.Unlock()
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
 		<-c.ended // and with it the last one to set c.session
 		if c.session != nil {
-			c.session.Close()
+			c.retire(c.session)
 		}
 		c.leftovers.Wait()
 	}()

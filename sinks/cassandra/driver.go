@@ -2,7 +2,6 @@ package cassandra
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -52,19 +51,6 @@ func (c *Cluster) driver(keyspace string) *gocql.ClusterConfig {
 		d.Dialer = stoppableDialer{c.ctx, &net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: d.SocketKeepalive}}
 	}
 	return d
-}
-
-// newSession makes a session. gocql takes no context for that: it ends by
-// itself, within the timeouts or soon after Close.
-func (c *Cluster) newSession(keyspace string, connections int) (*gocql.Session, error) {
-	d := c.driver(keyspace)
-	d.NumConns = connections
-	c.refusal.Store(nil)
-	session, err := d.CreateSession()
-	if why := c.refusal.Load(); errors.Is(err, gocql.ErrNoConnectionsStarted) && why != nil {
-		err = fmt.Errorf("%w: %w", err, *why) // gocql keeps it to itself
-	}
-	return session, err
 }
 
 // stoppableDialer gives up when the cluster is closed, which gocql alone would
