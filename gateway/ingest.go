@@ -64,7 +64,7 @@ func (x *exchange) plan(params []param) (plan, *problem) {
 		case "ack":
 			p.ack, bad = x.ack(param.value)
 		case "receipts":
-			p.receipts, bad = flag(param)
+			p.receipts, bad = parseFlag(param)
 		default:
 			bad = unknown(param.name, ingestParams)
 		}
@@ -118,7 +118,7 @@ func (x *exchange) ack(name string) (event.Ack, *problem) {
 	return a, nil
 }
 
-func flag(p param) (bool, *problem) {
+func parseFlag(p param) (bool, *problem) {
 	switch p.value {
 	case "1", "true":
 		return true, nil

@@ -210,3 +210,11 @@ func TestOptions(t *testing.T) {
 	}
 	p.do("OPTIONS /nowhere", "", "").want(t, 404, CodeNotFound)
 }
+
+// threeStatuses knows the user "known", not "other", and panics at "panic".
+func threeStatuses(user string) (event.UserStatus, bool, error) {
+	if user == "panic" {
+		panic("no such luck")
+	}
+	return event.UserStatus{User: user}, user == "known", nil
+}
