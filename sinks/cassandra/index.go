@@ -37,6 +37,7 @@ type index struct {
 	layout layout
 	cql    statements
 	now    func() time.Time
+	most   int // rows remembered
 
 	mu sync.Mutex
 	// Two generations, the younger filled first: what is asked for moves there.
@@ -46,7 +47,7 @@ type index struct {
 }
 
 func newIndex(tenant string, ttl time.Duration, c *Cluster) *index {
-	x := &index{tenant: tenant, layout: c.layout, cql: c.cql, now: time.Now, young: map[indexed]int64{}}
+	x := &index{tenant: tenant, layout: c.layout, cql: c.cql, now: time.Now, most: writtenMost, young: map[indexed]int64{}}
 	if ttl > 0 {
 		x.ttl = ttlSeconds(ttl + indexAhead)
 	}
@@ -78,7 +79,7 @@ func (x *index) wrote(row indexed, generation uint64) {
 }
 
 func (x *index) remember(row indexed, until int64) {
-	if len(x.young) >= writtenMost/2 {
+	if len(x.young) >= x.most/2 {
 		x.young, x.old = make(map[indexed]int64), x.young
 	}
 	x.young[row] = until

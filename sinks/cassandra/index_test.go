@@ -74,16 +74,17 @@ func TestIndexRowsOutliveTheEvents(t *testing.T) {
 
 func TestIndexMemoryIsBounded(t *testing.T) {
 	x := testIndex(0)
+	x.most = 1000
 	hot := event.Event{User: "hot"}
 	x.pretend(1, []event.Event{hot})
-	for n := range 3 * writtenMost {
+	for n := range 3 * x.most {
 		x.wrote(indexed{fmt.Sprint(n), 0}, 1)
-		if n%1000 == 0 && x.pretend(1, []event.Event{hot}) != 0 {
+		if n%100 == 0 && x.pretend(1, []event.Event{hot}) != 0 {
 			t.Fatalf("what is asked for again and again was forgotten after %d others", n)
 		}
 	}
-	if got := len(x.young) + len(x.old); got > writtenMost {
-		t.Errorf("remembers %d rows, want at most %d", got, writtenMost)
+	if got := len(x.young) + len(x.old); got > x.most {
+		t.Errorf("remembers %d rows, want at most %d", got, x.most)
 	}
 	if x.known(indexed{"0", 0}, 1) {
 		t.Error("remembers the oldest row of all")

@@ -28,16 +28,6 @@ func testEvents(user string, n int) []event.Event {
 	return events
 }
 
-// realTenant returns a tenant on tables of its own.
-func realTenant(t testing.TB, change func(*Config), ttl time.Duration) (*Tenant, Config) {
-	t.Helper()
-	cfg := freshConfig(t, realHost(t))
-	if change != nil {
-		change(&cfg)
-	}
-	return open(t, cfg).Tenant("acme", ttl), cfg
-}
-
 func mustWrite(t testing.TB, s sinks.Sink, events []event.Event) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -47,8 +37,30 @@ func mustWrite(t testing.TB, s sinks.Sink, events []event.Event) {
 	}
 }
 
-func TestARefusedRowFailsAlone(t *testing.T) {
-	tenant, cfg := realTenant(t, nil, 0)
+// TestTenant has a tenant of its own for each row, on the same tables.
+func TestTenant(t *testing.T) {
+	cfg := freshConfig(t, realHost(t))
+	cluster := open(t, cfg)
+	for i, tc := range []struct {
+		name string
+		run  func(*testing.T, *Tenant)
+	}{
+		{"rows that the server refuses fail alone, for good", refusedRows},
+		{"a user who is no text fails alone, for good", refusedUser},
+		{"a ttl is the tenant's, in seconds, rounded up", ttlOfTenant},
+		{"batches of one Write become visible in the order of each user", batchesInOrder},
+		{"requests are observed by what they are for", observations},
+		{"a page that costs too much ends early and goes on", costlyPages},
+	} {
+		t.Run(tc.name, func(t *testing.T) { tc.run(t, cluster.Tenant(fmt.Sprint("tenant-", i), 0)) })
+	}
+}
+
+func (t *Tenant) stored(test *testing.T) []event.Event {
+	return readBack(test, t.cluster.cfg, t.name, t.name)
+}
+
+func refusedRows(t *testing.T, tenant *Tenant) {
 	events := testEvents("u", 50)
 	events[7].Data = []byte("\xff\xfe") // is not text
 	events[30].Data = bytes.Repeat([]byte("x"), maxRowBytes)
@@ -63,75 +75,222 @@ func TestARefusedRowFailsAlone(t *testing.T) {
 			t.Errorf("event %d: %v, want a permanent error", i, partial.Failed[i])
 		}
 	}
-	if got := len(readBack(t, cfg, "acme", "acme")); got != 47 {
+	if got := len(tenant.stored(t)); got != 47 {
 		t.Errorf("%d events are stored, want 47", got)
 	}
 }
 
-func TestAUserWhoIsNoTextFailsAlone(t *testing.T) {
-	tenant, cfg := realTenant(t, nil, 0)
+func refusedUser(t *testing.T, tenant *Tenant) {
 	events := append(testEvents("u", 3), testEvent("\xff", "e", 1), testEvent("v", "e", 1))
 	err := tenant.Write(t.Context(), &sinks.Batch{Events: events})
 	var partial *sinks.PartialError
 	if !errors.As(err, &partial) || len(partial.Failed) != 1 || !sinks.IsPermanent(partial.Failed[3]) {
 		t.Fatalf("Write: %v, want event 3 failed for good", err)
 	}
-	if got := len(readBack(t, cfg, "acme", "acme")); got != 4 {
+	if got := len(tenant.stored(t)); got != 4 {
 		t.Errorf("%d events are stored, want 4", got)
 	}
 }
 
-func TestAMissingTableIsNotTheEventsFault(t *testing.T) {
-	tenant, cfg := realTenant(t, nil, 0)
+func ttlOfTenant(t *testing.T, tenant *Tenant) {
+	brief := tenant.cluster.Tenant("brief", 90*time.Minute+time.Millisecond)
 	mustWrite(t, tenant, testEvents("u", 1))
-	admin := plainSession(t, cfg)
-	defer admin.Close()
-	if err := admin.Query("DROP TABLE " + ident(cfg.Keyspace) + "." + ident(cfg.Table)).Exec(); err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range []int{1, 5} {
-		err := tenant.Write(t.Context(), &sinks.Batch{Events: testEvents("u", n)})
-		if err == nil || errors.As(err, new(*sinks.PartialError)) || sinks.IsPermanent(err) {
-			t.Errorf("Write of %d: %v, want a retryable error", n, err)
+	mustWrite(t, brief, testEvents("u", 1))
+	s := plainSession(t, tenant.cluster.cfg)
+	defer s.Close()
+	for name, want := range map[string]int{tenant.name: 0, "brief": 90*60 + 1} {
+		var left *int
+		err := s.Query("SELECT ttl(data) FROM "+tenant.table()+" WHERE tenant = ? ALLOW FILTERING", name).Scan(&left)
+		if err != nil {
+			t.Fatalf("tenant %s: %v", name, err)
 		}
-	}
-	err := tenant.Probe(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "there is no table "+cfg.Keyspace+"."+cfg.Table) || !strings.Contains(err.Error(), "run sluice schema apply") {
-		t.Errorf("the probe says %v", err)
-	}
-	if err := tenant.cluster.ApplySchema(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	mustWrite(t, tenant, testEvents("u", 5))
-	if err := tenant.Probe(t.Context()); err != nil {
-		t.Errorf("the probe after the cure: %v", err)
+		var ttl int
+		if left != nil {
+			ttl = *left
+		}
+		if ttl > want || ttl < want-60 {
+			t.Errorf("tenant %s: %d s to live, want %d", name, ttl, want)
+		}
 	}
 }
 
-func TestASinkWithoutTablesWaitsForThem(t *testing.T) {
-	tenant, cfg := realTenant(t, func(c *Config) { c.CreateSchema = false }, 0)
-	if err := tenant.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "run sluice schema apply, or set create_schema: true") {
-		t.Errorf("the probe says %v", err)
+func (t *Tenant) table() string {
+	return ident(t.cluster.cfg.Keyspace) + "." + ident(t.cluster.cfg.Table)
+}
+
+func batchesInOrder(t *testing.T, tenant *Tenant) {
+	cfg := tenant.cluster.cfg
+	cfg.MaxBatchBytes = 1024 // a handful of rows
+	small := open(t, cfg).Tenant(tenant.name, 0)
+	const users, each = 3, 100
+	var events []event.Event
+	for i := range users * each { // all in one bucket
+		events = append(events, testEvent(fmt.Sprint("u", i%users), fmt.Sprintf("%05d", i/users), 1_699_999_200_000+int64(i)))
 	}
-	if err := tenant.Write(t.Context(), &sinks.Batch{Events: testEvents("u", 1)}); err == nil || sinks.IsPermanent(err) {
-		t.Errorf("Write: %v, want a retryable error", err)
+	mustWrite(t, small, events[:users]) // so that all is ready
+
+	watcher := plainSession(t, cfg)
+	defer watcher.Close()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		partly := 0
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				t.Logf("saw %d states between the first and the last", partly)
+				return
+			default:
+			}
+			user := fmt.Sprint("u", i%users)
+			iter := watcher.Query("SELECT id FROM "+small.table()+" WHERE tenant = ? AND bucket = ? AND shard = ? AND user = ?",
+				small.name, small.cluster.layout.bucketOf(events[0].TS), small.cluster.layout.shardOf(user), user).Consistency(gocql.One).Iter()
+			n := 0
+			for id := ""; iter.Scan(&id); n++ {
+				if want := fmt.Sprintf("%05d", n); id != want {
+					t.Errorf("event %s of %s was visible before %s", id, user, want)
+				}
+			}
+			if err := iter.Close(); err != nil {
+				t.Errorf("watching: %v", err)
+			}
+			if n > 1 && n < each {
+				partly++
+			}
+		}
+	}()
+	mustWrite(t, small, events)
+	close(stop)
+	<-done
+	if got := len(tenant.stored(t)); got != len(events) {
+		t.Errorf("%d events are stored, want %d", got, len(events))
 	}
-	for range 2 { // idempotent
-		if err := tenant.cluster.ApplySchema(t.Context()); err != nil {
+}
+
+func observations(t *testing.T, tenant *Tenant) {
+	var mu sync.Mutex
+	rows := map[Op]int{}
+	tenant.cluster.Observe(func(o Observation) {
+		mu.Lock()
+		defer mu.Unlock()
+		if o.Class != OK || o.Latency <= 0 || o.Attempt != 0 {
+			t.Errorf("%+v", o)
+		}
+		rows[o.Op] += o.Rows
+	})
+	defer tenant.cluster.Observe(nil)
+	mustWrite(t, tenant, testEvents("u", 25))
+	if _, err := tenant.Read(t.Context(), event.Query{Tenant: tenant.name, User: "u", Limit: 10}); err != nil {
+		t.Fatal(err)
+	}
+	if err := tenant.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if rows[OpWrite] != 25 || rows[OpIndex] != 2 {
+		t.Errorf("observed rows %v, want 25 of events and 2 of the index", rows)
+	}
+	for _, op := range []Op{OpRead, OpProbe} {
+		if _, ok := rows[op]; !ok {
+			t.Errorf("no %s was observed", op)
+		}
+	}
+}
+
+// costlyPages reads events that together are larger than a page may be.
+func costlyPages(t *testing.T, tenant *Tenant) {
+	events := testEvents("u", 40)
+	for i := range events {
+		events[i].Tenant = tenant.name
+		events[i].TS += int64(i) * 20 * 60_000 // three a bucket
+		events[i].Data = fmt.Appendf(nil, `{"pad":"%s"}`, strings.Repeat("x", 1<<20))
+	}
+	mustWrite(t, tenant, events)
+	for _, desc := range []bool{false, true} {
+		q := event.Query{Tenant: tenant.name, User: "u", Limit: 1000, Desc: desc}
+		var got []event.Event
+		pages := 0
+		for {
+			page, err := tenant.Read(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(page.Events); n == 0 && page.Next != "" || n > 12 {
+				t.Fatalf("page %d has %d events of 1 MiB", pages, n)
+			}
+			got = append(got, page.Events...)
+			pages++
+			if q.Cursor = page.Next; q.Cursor == "" {
+				break
+			}
+		}
+		if len(got) != len(events) || pages < 4 {
+			t.Fatalf("%d events in %d pages, want %d", len(got), pages, len(events))
+		}
+		for i := range got {
+			want := events[i]
+			if desc {
+				want = events[len(events)-1-i]
+			}
+			if got[i].ID != want.ID || len(got[i].Data) != len(want.Data) {
+				t.Errorf("desc %v: event %d is %s, want %s", desc, i, got[i].ID, want.ID)
+			}
+		}
+	}
+}
+
+func TestAMissingTableIsNotTheEventsFault(t *testing.T) {
+	cfg := freshConfig(t, realHost(t))
+	cfg.CreateSchema = false
+	tenant := open(t, cfg).Tenant("acme", 0)
+
+	fails := func(when string) {
+		t.Helper()
+		err := tenant.Probe(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "run sluice schema apply, or set create_schema: true") {
+			t.Errorf("%s, the probe says %v", when, err)
+		}
+		for _, n := range []int{1, 5} {
+			err := tenant.Write(t.Context(), &sinks.Batch{Events: testEvents("u", n)})
+			if err == nil || errors.As(err, new(*sinks.PartialError)) || sinks.IsPermanent(err) {
+				t.Errorf("%s, Write of %d: %v, want a retryable error", when, n, err)
+			}
+		}
+	}
+	cured := func(when string) {
+		t.Helper()
+		for range 2 { // idempotent
+			if err := tenant.cluster.ApplySchema(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustWrite(t, tenant, testEvents("u", 5))
+		if err := tenant.Probe(t.Context()); err != nil {
+			t.Errorf("%s, the probe says %v", when, err)
+		}
+		page, err := tenant.Read(t.Context(), event.Query{Tenant: "acme", User: "u", Limit: 10})
+		if err != nil || len(page.Events) != 5 {
+			t.Errorf("%s, %d events are found, %v", when, len(page.Events), err)
+		}
+	}
+
+	fails("before the schema is applied")
+	cured("after it was applied")
+	admin := plainSession(t, cfg)
+	defer admin.Close()
+	for _, table := range cfg.withDefaults().tables() {
+		if err := admin.Query("DROP TABLE " + ident(cfg.Keyspace) + "." + ident(table.name)).Exec(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := tenant.Probe(t.Context()); err != nil {
-		t.Errorf("the probe after schema apply: %v", err)
-	}
-	mustWrite(t, tenant, testEvents("u", 1))
-	_ = cfg
+	fails("after somebody dropped the tables")
+	cured("after it was applied again")
 }
 
 func TestATableOfAnotherLayoutIsRefused(t *testing.T) {
-	_, cfg := realTenant(t, nil, 0)
-	first := open(t, cfg)
-	if err := first.ApplySchema(t.Context()); err != nil {
+	cfg := freshConfig(t, realHost(t))
+	if err := open(t, cfg).ApplySchema(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Shards = 32
@@ -143,112 +302,6 @@ func TestATableOfAnotherLayoutIsRefused(t *testing.T) {
 	} {
 		if err == nil || !strings.Contains(err.Error(), "was made for another layout") || strings.Contains(err.Error(), "schema apply") || sinks.IsPermanent(err) {
 			t.Errorf("%s says %v", what, err)
-		}
-	}
-}
-
-func TestTTLIsTheTenants(t *testing.T) {
-	tenant, cfg := realTenant(t, nil, 0)
-	brief := tenant.cluster.Tenant("brief", 90*time.Minute+time.Millisecond)
-	mustWrite(t, tenant, testEvents("u", 1))
-	mustWrite(t, brief, testEvents("u", 1))
-	s := plainSession(t, cfg)
-	defer s.Close()
-	table := ident(cfg.Keyspace) + "." + ident(cfg.Table)
-	for name, want := range map[string]int{"acme": 0, "brief": 90*60 + 1} {
-		var ttl, received int
-		var left *int
-		iter := s.Query("SELECT ttl(data), received FROM "+table+" WHERE tenant = ? ALLOW FILTERING", name).Iter()
-		if !iter.Scan(&left, &received) {
-			t.Fatalf("tenant %s: %v", name, iter.Close())
-		}
-		if err := iter.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if left != nil {
-			ttl = *left
-		}
-		if ttl > want || ttl < want-60 {
-			t.Errorf("tenant %s: %d s to live, want %d", name, ttl, want)
-		}
-	}
-	var left *int
-	if err := s.Query("SELECT ttl(shard_ttl) FROM system.local").Scan(&left); err == nil {
-		t.Error("a query of nonsense was answered")
-	}
-}
-
-func TestManyBatchesOfOneWriteAreInOrder(t *testing.T) {
-	tenant, cfg := realTenant(t, func(c *Config) { c.MaxBatchBytes = 2048 }, 0)
-	var events []event.Event
-	for i := range 300 {
-		events = append(events, testEvent(fmt.Sprint("u", i%3), fmt.Sprintf("e-%05d", i), 1_700_000_000_000+int64(i)*60_000))
-	}
-	// While the batches are written, nobody may see an event of a user without
-	// those before it.
-	watcher := plainSession(t, cfg)
-	defer watcher.Close()
-	mustWrite(t, tenant, events[:1])
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			seen := map[string]int{}
-			iter := watcher.Query("SELECT id FROM " + ident(cfg.Keyspace) + "." + ident(cfg.Table)).Consistency(gocql.One).Iter()
-			var n int
-			for id := ""; iter.Scan(&id); {
-				fmt.Sscanf(id, "e-%05d", &n)
-				user := fmt.Sprint("u", n%3)
-				seen[user] = max(seen[user], n/3+1)
-				seen[user+" rows"]++
-			}
-			if err := iter.Close(); err != nil {
-				t.Errorf("watching: %v", err)
-				return
-			}
-		}
-	}()
-	mustWrite(t, tenant, events)
-	close(stop)
-	<-done
-	if got := len(readBack(t, cfg, "acme", "acme")); got != len(events) {
-		t.Errorf("%d events are stored, want %d", got, len(events))
-	}
-}
-
-func TestObservations(t *testing.T) {
-	tenant, _ := realTenant(t, nil, 0)
-	var mu sync.Mutex
-	rows := map[Op]int{}
-	tenant.cluster.Observe(func(o Observation) {
-		mu.Lock()
-		defer mu.Unlock()
-		if o.Class != OK || o.Latency <= 0 {
-			t.Errorf("%+v", o)
-		}
-		rows[o.Op] += o.Rows
-	})
-	mustWrite(t, tenant, testEvents("u", 25))
-	if _, err := tenant.Read(t.Context(), event.Query{Tenant: "acme", User: "u", Limit: 10}); err != nil {
-		t.Fatal(err)
-	}
-	if err := tenant.Probe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	tenant.cluster.Observe(nil)
-	mu.Lock()
-	defer mu.Unlock()
-	if rows[OpWrite] != 25 || rows[OpIndex] != 2 {
-		t.Errorf("observed rows %v, want 25 of events and 2 of the index", rows)
-	}
-	for _, op := range []Op{OpRead, OpProbe} {
-		if _, ok := rows[op]; !ok {
-			t.Errorf("no %s was observed", op)
 		}
 	}
 }
