@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/fnv"
+	"strings"
 
 	"sluice/event"
 )
@@ -39,7 +40,8 @@ func AfterCursor(q *event.Query) (ts int64, id string, err error) {
 		return 0, "", event.ErrBadCursor
 	}
 	b, err := cursorText.DecodeString(q.Cursor)
-	if err != nil || len(b) < 17 || b[0] != cursorVersion {
+	if err != nil || strings.ContainsAny(q.Cursor, "\r\n") || // which base64 skips
+		len(b) < 17 || b[0] != cursorVersion {
 		return 0, "", event.ErrBadCursor
 	}
 	ts, id = int64(binary.BigEndian.Uint64(b[9:])), string(b[17:])

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -140,51 +138,6 @@ func TestADiskThatIsNearlyFullIsSaid(t *testing.T) {
 	}
 	if err := s.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "nearly full") {
 		t.Errorf("Probe: %v; want it to say that the disk is nearly full", err)
-	}
-}
-
-// TestARealDiskRunsFull fills a small tmpfs, with and without a reserve, and
-// then makes room.
-func TestARealDiskRunsFull(t *testing.T) {
-	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		t.Skip("mounting a small disk takes root on Linux")
-	}
-	for name, reserve := range map[string]int64{"with a reserve": 4 << 20, "to the last byte": -1} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
-				t.Skipf("mount: %v", err)
-			}
-			defer syscall.Unmount(dir, 0)
-			ballast := filepath.Join(dir, "ballast")
-			if err := os.WriteFile(ballast, make([]byte, 6<<20), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s := openAt(t, Config{Dir: filepath.Join(dir, "store"), MemTable: 512 << 10, MinFree: reserve})
-			sink := s.Tenant("acme", 0)
-			acked := 0
-			var full error
-			for full == nil && acked < 2000 {
-				if full = tryWrite(sink, 3*time.Second, heavy(acked)); full == nil {
-					acked++
-				}
-			}
-			if full == nil || sinks.IsPermanent(full) {
-				t.Fatalf("after %d events: %v; want a retryable error", acked, full)
-			}
-			t.Logf("full after %d events: %v", acked, full)
-			t.Logf("the probe says: %v", s.Probe(t.Context()))
-			if err := os.Remove(ballast); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "a write once there is room", func() bool {
-				return tryWrite(sink, 3*time.Second, heavy(acked)) == nil
-			})
-			if got := len(stored(t, s, "acme")); got != acked+1 {
-				t.Errorf("%d events are stored of %d acknowledged ones", got, acked+1)
-			}
-			closeStore(t, s)
-		})
 	}
 }
 
