@@ -38,7 +38,7 @@ func FuzzParse(f *testing.F) {
 		if !errors.As(err, &wrong) || len(wrong.Problems) == 0 {
 			t.Fatalf("not an *Error: %v", err)
 		}
-		lines := strings.Count(string(data), "\n") + 1
+		lines := strings.Count(string(data), "\n") + strings.Count(string(data), "\r") + 1
 		for _, p := range wrong.Problems {
 			if p.Line < 1 || p.Column < 1 || p.Message == "" || p.Excerpt == "" {
 				t.Errorf("without a place: %+v", p)

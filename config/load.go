@@ -32,12 +32,19 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 // Parse reads a configuration that is called name in messages; relative paths
 // in it start at name's folder. Its error is an *Error.
 func Parse(data []byte, name string, env func(string) (string, bool)) (*Config, error) {
-	data = bytes.TrimPrefix(data, []byte("\xEF\xBB\xBF")) // what some editors begin a file with
-	r := newReport(name, data[:min(len(data), maxFile)])
+	tooLarge := len(data) > maxFile
+	data = bytes.TrimPrefix(data[:min(len(data), maxFile)], []byte("\xEF\xBB\xBF")) // what some editors begin a file with
+	// One kind of line end, so that everybody counts the same lines.
+	data = bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+	r := newReport(name, data)
 	c := builtin()
-	if at, message := unreadable(data); message != "" {
+	switch at, message := unreadable(data); {
+	case tooLarge:
+		r.add("", mark{1, 1, 1}, fmt.Sprintf("larger than %s, which no configuration is", Size(maxFile)))
+	case message != "":
+		r.hideByWords(false)
 		r.add("", at, message)
-	} else {
+	default:
 		parseInto(c, data, r, env, filepath.Dir(name))
 	}
 	if len(r.found) > 0 {
@@ -67,9 +74,6 @@ func parseInto(c *Config, data []byte, r *report, env func(string) (string, bool
 
 // unreadable says what is wrong with a file that is no text.
 func unreadable(data []byte) (mark, string) {
-	if len(data) > maxFile {
-		return mark{1, 1, 1}, fmt.Sprintf("larger than %s, which no configuration is", Size(maxFile))
-	}
 	line, column := 1, 1
 	for rest := data; len(rest) > 0; {
 		c, size := utf8.DecodeRune(rest)

@@ -58,6 +58,7 @@ func (r *report) note(path string, at mark, message string) {
 			message = strings.ReplaceAll(message, v.text, v.literal)
 		}
 	}
+	at.line = min(at.line, len(r.lines)) // the parser puts the end of some files one line further
 	r.found = append(r.found, finding{path, at, message})
 }
 
@@ -65,7 +66,7 @@ func (r *report) line(n int) string {
 	if n < 1 || n > len(r.lines) {
 		return ""
 	}
-	return strings.TrimRight(r.lines[n-1], "\r")
+	return r.lines[n-1]
 }
 
 // A span is what is hidden of a line: columns from 1, to exclusive.

@@ -49,7 +49,7 @@ type Circuit struct {
 // Local is the embedded store in Config.Dir.
 type Local struct {
 	// Events are kept in buckets of this much event time, and expire a bucket at
-	// a time. Not to be changed once events are stored.
+	// a time. Whole minutes, from 1m. Not to be changed once events are stored.
 	Bucket Duration `yaml:"bucket"`
 	// How long events are kept. 0: for ever.
 	TTL Duration `yaml:"ttl"`
@@ -72,8 +72,8 @@ type Kafka struct {
 	Partitions int `yaml:"partitions"`
 	// Replicas of a topic that is created.
 	Replication int `yaml:"replication"`
-	// Topic for events that can never be written. Empty: they are only reported
-	// to their sender.
+	// Topic for events that can never be written. Not supported by this version,
+	// where it stays empty: such events are reported to their sender.
 	DeadLetterTopic string `yaml:"dead_letter_topic"`
 	// The name this gateway gives itself towards the brokers.
 	ClientID string `yaml:"client_id"`
@@ -108,14 +108,14 @@ type Cassandra struct {
 	Keyspace string `yaml:"keyspace"`
 	// The table.
 	Table string `yaml:"table"`
-	// Replicas that must confirm a write: `QUORUM`, `LOCAL_QUORUM`,
-	// `EACH_QUORUM`, `TWO`, `THREE` or `ALL`.
+	// Replicas that must confirm a write: `QUORUM`, `LOCAL_QUORUM` (which needs
+	// `local_dc`), `EACH_QUORUM` or `ALL`.
 	Consistency string `yaml:"consistency"`
 	// What a partition holds: `shard` (many users, which makes batches fast) or
 	// `user`. Not to be changed for a table that exists.
 	PartitionBy string `yaml:"partition_by"`
-	// The event time of one partition, from 1m. Not to be changed for a table
-	// that exists.
+	// The event time of one partition: whole minutes, from 1m. Not to be changed
+	// for a table that exists.
 	Bucket Duration `yaml:"bucket"`
 	// Partitions per tenant and bucket with `partition_by: shard`. Not to be
 	// changed for a table that exists.

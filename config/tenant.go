@@ -113,8 +113,8 @@ type Users struct {
 type Dedupe struct {
 	// How long an id is remembered.
 	Window Duration `yaml:"window"`
-	// Ids remembered per user; beyond it the oldest are forgotten. 0: duplicates
-	// are not looked for.
+	// Ids remembered per user; beyond it the oldest are forgotten. 0: an id is
+	// known only as long as its event is in flight.
 	MaxIDs int `yaml:"max_ids"`
 }
 

@@ -14,6 +14,9 @@ const (
 	durationMS   = Duration(time.Millisecond)
 	durationHour = Duration(time.Hour)
 	tenYears     = 3653 * Duration(day)
+
+	// maxRow is below the largest mutation of a server at its defaults, 16 MiB.
+	maxRow Size = 15 << 20
 )
 
 // sink checks one sink, its common settings and those of its kind.
@@ -41,9 +44,9 @@ func (k *checker) sink(path string, s Sink) {
 }
 
 func (k *checker) local(path string, l *Local) {
-	k.between(path+".bucket", l.Bucket, Duration(time.Minute), 366*Duration(day))
+	k.bucket(path+".bucket", l.Bucket)
 	k.ttl(path+".ttl", l.TTL)
-	k.sized(path+".min_free", l.MinFree, 0, 1<<50)
+	k.sized(path+".min_free", l.MinFree, 1<<20, 1<<50)
 }
 
 // ttl checks how long events are kept.
@@ -55,22 +58,19 @@ func (k *checker) ttl(path string, d Duration) {
 
 var (
 	topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-	cqlName   = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]{0,47}$`)
+	cqlName   = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
 )
 
 func (k *checker) kafka(path string, s *Kafka) {
 	k.addresses(path+".brokers", s.Brokers, true)
 	k.topic(path+".topic", s.Topic)
 	if s.DeadLetterTopic != "" {
-		k.topic(path+".dead_letter_topic", s.DeadLetterTopic)
-		if s.DeadLetterTopic == s.Topic {
-			k.wrong(path+".dead_letter_topic", "%s is the topic itself", s.Topic)
-		}
+		k.wrong(path+".dead_letter_topic", "dead_letter_topic: not supported by this version")
 	}
 	k.oneOf(path+".compression", s.Compression, "none", "gzip", "snappy", "lz4", "zstd")
 	k.within(path+".partitions", s.Partitions, 1, 100_000)
 	k.within(path+".replication", s.Replication, 1, 100)
-	k.sized(path+".max_record", s.MaxRecord, 4<<10, 1<<30)
+	k.sized(path+".max_record", s.MaxRecord, 4<<10, 64<<20)
 	if !topicName.MatchString(s.ClientID) {
 		k.wrong(path+".client_id", "want letters, digits, and . _ -")
 	}
@@ -89,9 +89,10 @@ func (k *checker) kafka(path string, s *Kafka) {
 	}
 }
 
-// recordOverhead is room for what a Kafka record holds besides the event: user
-// (256), id (128), type (128), tenant (64), names of headers, batch header.
-const recordOverhead = 1 << 10
+// recordOverhead is room for what a Kafka record holds besides the event, user
+// (256), id (128), type (128), tenant (64) and the names of headers, and for
+// the header of its batch.
+const recordOverhead = 2 << 10
 
 func (k *checker) topic(path, topic string) {
 	name := strings.ReplaceAll(topic, "{tenant}", "t")
@@ -119,16 +120,22 @@ func (k *checker) sasl(path string, s SASL) {
 func (k *checker) cassandra(path string, s *Cassandra) {
 	k.addresses(path+".hosts", s.Hosts, false)
 	k.within(path+".port", s.Port, 1, 65535)
-	k.cqlName(path+".keyspace", s.Keyspace)
-	k.cqlName(path+".table", s.Table)
+	k.cqlName(path+".keyspace", s.Keyspace, 48)
+	k.cqlName(path+".table", s.Table, 40) // what is made beside it has longer names
 	switch s.Consistency {
-	case "ANY", "ONE", "LOCAL_ONE":
-		k.wrong(path+".consistency", "%s is too weak: an event that one node confirmed is lost with that node; want QUORUM or LOCAL_QUORUM", s.Consistency)
+	case "ANY", "ONE", "TWO", "THREE", "LOCAL_ONE":
+		k.wrong(path+".consistency", "%s is too weak: what fewer than most replicas confirmed can be lost with them; want QUORUM or LOCAL_QUORUM", s.Consistency)
 	default:
-		k.oneOf(path+".consistency", s.Consistency, "QUORUM", "LOCAL_QUORUM", "EACH_QUORUM", "TWO", "THREE", "ALL")
+		k.oneOf(path+".consistency", s.Consistency, "QUORUM", "LOCAL_QUORUM", "EACH_QUORUM", "ALL")
+	}
+	if s.Consistency == "LOCAL_QUORUM" && s.LocalDC == "" {
+		k.wrong(path+".local_dc", "LOCAL_QUORUM needs the name of the datacenter whose quorum is meant")
+	}
+	if k.c.Data.MaxEvent > maxRow && !k.failedAt("data.max_event") {
+		k.wrong("data.max_event", "max_event (%s) is more than Cassandra takes (%s)", k.c.Data.MaxEvent, maxRow)
 	}
 	k.oneOf(path+".partition_by", s.PartitionBy, "shard", "user")
-	k.between(path+".bucket", s.Bucket, Duration(time.Minute), tenYears)
+	k.bucket(path+".bucket", s.Bucket)
 	k.within(path+".shards", s.Shards, 1, 65536)
 	k.ttl(path+".ttl", s.TTL)
 	k.replication(path+".replication", s.Replication)
@@ -141,9 +148,17 @@ func (k *checker) cassandra(path string, s *Cassandra) {
 	k.clientTLS(path+".tls", s.TLS)
 }
 
-func (k *checker) cqlName(path, name string) {
-	if !cqlName.MatchString(name) {
-		k.wrong(path, "want a letter and up to 47 letters, digits and _, got %q", shorten(name))
+func (k *checker) cqlName(path, name string, longest int) {
+	if !cqlName.MatchString(name) || len(name) > longest {
+		k.wrong(path, "want at most %d letters, digits and _, a letter first, got %q", longest, shorten(name))
+	}
+}
+
+// bucket checks the event time of a bucket.
+func (k *checker) bucket(path string, d Duration) {
+	k.between(path, d, Duration(time.Minute), tenYears)
+	if d%Duration(time.Minute) != 0 {
+		k.wrong(path, "want whole minutes, got %s", d)
 	}
 }
 
