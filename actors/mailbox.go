@@ -64,23 +64,40 @@ type Mailbox struct {
 	worker  *Worker
 	invoker actor.MessageInvoker
 
+	// A user has a mailbox of its own, so every word here is megabytes: what is
+	// seldom there stands behind a pointer.
 	mu        sync.Mutex
-	in        []any // guarded by mu
-	system    []any // guarded by mu
-	taken     int   // guarded by mu: messages in out when it was last filled
-	scheduled bool  // guarded by mu
-	closed    bool  // guarded by mu
-
-	urgent atomic.Bool // system is not empty: look before the next message
-
-	// Owned by the worker while scheduled.
-	out       []any
-	next      int  // in out
-	current   any  // being handled
-	failedMsg any  // to be handled first, for the attempts+1st time
-	attempts  int  // of failedMsg
-	suspended bool // between a failure and the supervisor's word
+	in        []any    // guarded by mu
+	system    *[]any   // guarded by mu; nil: empty
+	taken     int32    // guarded by mu: messages in out when it was last filled
+	scheduled bool     // guarded by mu
+	closed    bool     // guarded by mu
+	suspended bool     // owned by the worker: between a failure and the supervisor's word
+	handling  bool     // owned by the worker: a message is being handled
+	urgent    flag     // system is not empty: look before the next message
+	next      int32    // owned by the worker: in out; out[next-1] is being handled
+	out       []any    // owned by the worker while scheduled
+	failed    *attempt // owned by the worker; nil: the last message was handled
 }
+
+// attempt is a message whose handling panicked; it is to be handled first.
+type attempt struct {
+	msg   any
+	tried int
+}
+
+// flag is an atomic boolean of four bytes.
+type flag struct{ v atomic.Uint32 }
+
+func (f *flag) set(on bool) {
+	var v uint32
+	if on {
+		v = 1
+	}
+	f.v.Store(v)
+}
+
+func (f *flag) isSet() bool { return f.v.Load() != 0 }
 
 func newMailbox(policy *mailboxPolicy) *Mailbox { return &Mailbox{policy: policy} }
 
@@ -97,7 +114,7 @@ func (m *Mailbox) Start() {}
 func (m *Mailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.in) + m.taken
+	return len(m.in) + int(m.taken)
 }
 
 // PostUserMessage implements actor.Mailbox. A message that finds no room, or
@@ -114,7 +131,7 @@ func (m *Mailbox) post(msg any) drop {
 		m.mu.Unlock()
 		return dropStopped
 	}
-	if len(m.in)+m.taken >= m.policy.limit {
+	if len(m.in)+int(m.taken) >= m.policy.limit {
 		m.mu.Unlock()
 		return dropFull
 	}
@@ -132,8 +149,11 @@ func (m *Mailbox) post(msg any) drop {
 // what it carries is bounded by the number of actors.
 func (m *Mailbox) PostSystemMessage(msg any) {
 	m.mu.Lock()
-	m.system = append(m.system, msg)
-	m.urgent.Store(true)
+	if m.system == nil {
+		m.system = new([]any)
+	}
+	*m.system = append(*m.system, msg)
+	m.urgent.set(true)
 	wake := !m.scheduled
 	m.scheduled = true
 	m.mu.Unlock()
@@ -163,12 +183,12 @@ func (m *Mailbox) refill() bool {
 		m.mu.Lock()
 		system := m.system
 		m.system = nil
-		m.urgent.Store(false)
-		if len(system) == 0 {
+		m.urgent.set(false)
+		if system == nil {
 			break
 		}
 		m.mu.Unlock()
-		for _, msg := range system {
+		for _, msg := range *system {
 			m.invokeSystem(msg)
 		}
 	}
@@ -177,7 +197,7 @@ func (m *Mailbox) refill() bool {
 		m.scheduled = false
 		return false
 	}
-	if m.failedMsg != nil || m.next < len(m.out) {
+	if m.failed != nil || int(m.next) < len(m.out) {
 		return true
 	}
 	spent := m.out[:0]
@@ -185,7 +205,7 @@ func (m *Mailbox) refill() bool {
 		spent = nil
 	}
 	m.out, m.in, m.next = m.in, spent, 0
-	m.taken = len(m.out)
+	m.taken = int32(len(m.out))
 	if m.taken == 0 {
 		m.scheduled = false
 		return false
@@ -203,18 +223,17 @@ func (m *Mailbox) handle(left int) (rest int) {
 			rest--
 		}
 	}()
-	if m.failedMsg != nil {
-		m.current = m.failedMsg
-		m.invoker.InvokeUserMessage(m.current)
-		m.failedMsg, m.attempts, m.current = nil, 0, nil
+	if m.failed != nil {
+		m.invoker.InvokeUserMessage(m.failed.msg)
+		m.failed = nil
 		rest--
 	}
-	for m.next < len(m.out) && rest > 0 && !m.urgent.Load() {
-		m.current = m.out[m.next]
-		m.out[m.next] = nil
+	for int(m.next) < len(m.out) && rest > 0 && !m.urgent.isSet() {
+		m.handling = true
 		m.next++
-		m.invoker.InvokeUserMessage(m.current)
-		m.current = nil
+		m.invoker.InvokeUserMessage(m.out[m.next-1])
+		m.out[m.next-1] = nil
+		m.handling = false
 		rest--
 	}
 	return rest
@@ -224,12 +243,16 @@ func (m *Mailbox) handle(left int) (rest int) {
 // it aside, and tells the supervisor. Called while recovering, so that the
 // stack is still that of the panic.
 func (m *Mailbox) fail(v any) {
-	m.attempts++
-	f := &Failure{Value: v, Stack: debug.Stack(), Message: m.current, Attempt: m.attempts}
-	m.failedMsg, m.current = m.current, nil
-	if m.attempts >= m.policy.maxAttempts {
-		f.Quarantined = !m.takeApart(m.failedMsg)
-		m.failedMsg, m.attempts = nil, 0
+	if m.handling {
+		m.handling = false
+		m.failed = &attempt{msg: m.out[m.next-1]}
+		m.out[m.next-1] = nil
+	}
+	m.failed.tried++
+	f := &Failure{Value: v, Stack: debug.Stack(), Message: m.failed.msg, Attempt: m.failed.tried}
+	if f.Attempt >= m.policy.maxAttempts {
+		f.Quarantined = !m.takeApart(f.Message)
+		m.failed = nil
 	}
 	m.policy.failed(f)
 	if f.Quarantined {
@@ -291,9 +314,9 @@ func (m *Mailbox) close() {
 	left = append(left, m.in...)
 	m.out, m.in, m.next, m.taken = nil, nil, 0, 0
 	m.mu.Unlock()
-	if m.failedMsg != nil {
-		left = append([]any{m.failedMsg}, left...)
-		m.failedMsg = nil
+	if m.failed != nil {
+		left = append([]any{m.failed.msg}, left...)
+		m.failed = nil
 	}
 	m.suspended = false
 	for _, msg := range left {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,3 +110,39 @@ type invokerFunc func(any)
 func (f invokerFunc) InvokeSystemMessage(any)  {}
 func (f invokerFunc) InvokeUserMessage(m any)  { f(m) }
 func (f invokerFunc) EscalateFailure(any, any) {}
+
+// BenchmarkIdleUser measures what a live user costs that has sent one event: its
+// actor, mailbox, dedupe window and place in the shard. An operation is a user.
+func BenchmarkIdleUser(b *testing.B) {
+	const users = 100_000
+	for range b.N {
+		b.StopTimer()
+		p := start(b, Options{Tenants: []TenantConfig{testTenant("bench", memory.New(memory.Options{}))}})
+		in := p.Tenant("bench")
+		before := heap()
+		b.StartTimer()
+		for first := 0; first < users; first += 1000 {
+			docs := make([]doc, 1000)
+			for i := range docs {
+				docs[i] = doc{Type: "t", User: fmt.Sprintf("user-%08d", first+i)}
+			}
+			send(b, in, docs...)
+		}
+		b.StopTimer()
+		if live := p.tenants["bench"].usersLive.Load(); live != users {
+			b.Fatalf("%d users are live", live)
+		}
+		b.ReportMetric(float64(heap()-before)/users, "B/user")
+		b.ReportMetric(float64(p.tenants["bench"].userBytes.Load())/users, "estimated-B/user")
+		b.StartTimer()
+	}
+}
+
+// heap returns the bytes of the heap that are in use.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -24,19 +24,18 @@ const (
 // -(Rest, nothing held)-> at rest; retiring -(Busy | something held)-> live.
 type resident struct {
 	state      *userState
-	pid        *actor.PID // nil: at rest, and state is the shard's
-	generation uint32     // of pid: a name is not used again
-	retiring   bool       // asked to rest; what comes for it is held
-	asked      bool       // a Describe went to it while retiring
-	held       []messages.Item
-	seen       int64 // ns since the Unix epoch, by the shard's clock
+	pid        *actor.PID       // nil: at rest, and state is the shard's
+	generation uint32           // of pid: a name is not used again
+	retiring   bool             // asked to rest; what comes for it is held
+	asked      bool             // a Describe went to it while retiring
+	held       *[]messages.Item // nil: nothing
+	seen       int64            // ns since the Unix epoch, by the shard's clock
 
 	prev, next *resident // in the list of its kind, the longest unseen first
 
 	// Scratch of route.
-	epoch uint64
-	first int
-	count int
+	epoch        uint64
+	first, count int32
 }
 
 // shard is the parent of the actors of some of a tenant's users: it starts them,
@@ -75,7 +74,7 @@ func newShard(t *tenant, worker *Worker, policy *mailboxPolicy) *shard {
 	s.rest.init()
 	s.props = actor.PropsFromProducer(
 		func() actor.Actor {
-			return &user{userState: s.incarnate.state, tenant: t, home: s, mailbox: s.incarnate.mailbox}
+			return &user{userState: s.incarnate.state, home: s, mailbox: s.incarnate.mailbox}
 		},
 		actor.WithMailbox(func() actor.Mailbox { return s.incarnate.mailbox }),
 		actor.WithDispatcher(worker),
@@ -106,8 +105,10 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.describe(ctx, m)
 	case *actor.Stopping:
 		for _, r := range s.users {
-			s.tenant.failItems(r.held, s.tenant.stopped)
-			r.held = nil
+			if r.held != nil {
+				s.tenant.failItems(*r.held, s.tenant.stopped)
+				r.held = nil
+			}
 		}
 	}
 }
@@ -123,7 +124,7 @@ func (s *shard) route(ctx actor.Context, items []messages.Item) {
 	for i := range items {
 		r := s.find(items[i].Event.User)
 		if r.epoch != s.epoch {
-			r.epoch, r.first, r.count = s.epoch, i, 0
+			r.epoch, r.first, r.count = s.epoch, int32(i), 0
 			s.order = append(s.order, r)
 		}
 		r.count++
@@ -138,15 +139,16 @@ func (s *shard) route(ctx actor.Context, items []messages.Item) {
 
 // part returns r's items: where they stand if they stand together.
 func (s *shard) part(items []messages.Item, r *resident) []messages.Item {
-	end := r.first
+	first, count := int(r.first), int(r.count)
+	end := first
 	for end < len(items) && s.at[end] == r {
 		end++
 	}
-	if end-r.first == r.count {
-		return items[r.first:end:end]
+	if end-first == count {
+		return items[first:end:end]
 	}
-	own := make([]messages.Item, 0, r.count)
-	for i := r.first; len(own) < r.count; i++ {
+	own := make([]messages.Item, 0, count)
+	for i := first; len(own) < count; i++ {
 		if s.at[i] == r {
 			own = append(own, items[i])
 		}
@@ -170,7 +172,10 @@ func (s *shard) find(name string) *resident {
 func (s *shard) deliver(ctx actor.Context, r *resident, items []messages.Item) {
 	r.seen = s.now
 	if r.retiring {
-		r.held = append(r.held, items...)
+		if r.held == nil {
+			r.held = new([]messages.Item)
+		}
+		*r.held = append(*r.held, items...)
 		return
 	}
 	if r.pid == nil {
@@ -244,7 +249,7 @@ func (s *shard) rested(ctx actor.Context, name string) {
 	if r == nil || !r.retiring {
 		return
 	}
-	if len(r.held) > 0 || r.asked {
+	if r.held != nil || r.asked {
 		s.stayed(ctx, name)
 		return
 	}
@@ -268,8 +273,8 @@ func (s *shard) stayed(ctx actor.Context, name string) {
 	}
 	held := r.held
 	r.retiring, r.asked, r.held = false, false, nil
-	if len(held) > 0 {
-		ctx.Send(r.pid, messages.Deliver{Items: held})
+	if held != nil {
+		ctx.Send(r.pid, messages.Deliver{Items: *held})
 	}
 }
 

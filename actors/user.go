@@ -38,13 +38,14 @@ type userState struct {
 	// Those in the middle may have landed; the first has not.
 	flights []flight
 	base    uint64
-	waiting int // duplicates that wait for a flight's outcome
+	waiting int32 // duplicates that wait for a flight's outcome
 	// unsent is the accepted events of the message that is being handled; it is
 	// empty between messages unless handling one panicked.
 	unsent []messages.Item
 
-	first, last                              int64 // ms since the Unix epoch
-	accepted, duplicates, rejected, failures uint64
+	first, last          int64 // ms since the Unix epoch
+	accepted, duplicates uint64
+	rejected, failures   uint32
 }
 
 // flight is one event between its acceptance by the user actor and its fate.
@@ -58,8 +59,19 @@ type flight struct {
 	rejected bool // a sink will never take it
 	reason   *event.Reason
 	id       string
-	where    string
-	waiters  []waiter
+	*extra   // what few flights have; nil: nothing of it
+}
+
+type extra struct {
+	where   string // a sink said where it is stored, and somebody asked
+	waiters []waiter
+}
+
+func (f *flight) more() *extra {
+	if f.extra == nil {
+		f.extra = new(extra)
+	}
+	return f.extra
 }
 
 // waiter is a duplicate that came while the first of its id was under way. It
@@ -76,7 +88,6 @@ type waiter struct {
 // that settles an event it has accepted.
 type user struct {
 	*userState
-	tenant  *tenant
 	home    *shard
 	mailbox *Mailbox
 }
@@ -85,10 +96,10 @@ type user struct {
 func (u *user) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case messages.Deliver:
-		u.tenant.rehearse(event.StageUser, ctx)
+		u.home.tenant.rehearse(event.StageUser, ctx)
 		u.deliver(ctx, m.Items)
 	case messages.Written:
-		u.written(u.tenant, m)
+		u.written(u.home.tenant, m)
 	case messages.Passivate:
 		u.passivate(ctx)
 	case messages.Describe:
@@ -111,7 +122,7 @@ func (u *user) passivate(ctx actor.Context) {
 // deliver accepts what is new and within the cap, and sends it on.
 func (u *user) deliver(ctx actor.Context, items []messages.Item) {
 	now := time.Now()
-	u.expire(u.tenant, now)
+	u.expire(u.home.tenant, now)
 	if len(u.unsent) == 0 {
 		u.unsent = items[:0] // in place: never ahead of what is read
 	}
@@ -121,8 +132,8 @@ func (u *user) deliver(ctx actor.Context, items []messages.Item) {
 		}
 	}
 	if len(u.unsent) > 0 {
-		for r := range u.tenant.routes {
-			u.send(ctx, &u.tenant.routes[r], u.unsent)
+		for r := range u.home.tenant.routes {
+			u.send(ctx, &u.home.tenant.routes[r], u.unsent)
 		}
 	}
 	u.unsent = nil
@@ -143,7 +154,7 @@ func (u *user) accept(it *messages.Item, now time.Time) bool {
 	}
 	if u.window.has(m) {
 		u.duplicates++
-		u.tenant.settle(it.Receipt, int(it.Index), event.Outcome{ID: it.Event.ID, Fate: event.Duplicate})
+		u.home.tenant.settle(it.Receipt, int(it.Index), event.Outcome{ID: it.Event.ID, Fate: event.Duplicate})
 		return false
 	}
 	if u.full() {
@@ -151,9 +162,9 @@ func (u *user) accept(it *messages.Item, now time.Time) bool {
 		return false
 	}
 	it.Seq = u.base + uint64(len(u.flights))
-	f := flight{mark: m, receipt: it.Receipt, index: it.Index, left: int8(len(u.tenant.routes)), id: it.Event.ID}
+	f := flight{mark: m, receipt: it.Receipt, index: it.Index, left: int8(len(u.home.tenant.routes)), id: it.Event.ID}
 	if it.Receipt.Ack() == event.AckReceived {
-		u.tenant.acknowledge(it.Receipt, int(it.Index), it.Event.ID)
+		u.home.tenant.acknowledge(it.Receipt, int(it.Index), it.Event.ID)
 	}
 	u.flights = append(u.flights, f)
 	return true
@@ -183,21 +194,21 @@ func (u *userState) flightOf(m mark) *flight {
 	return nil
 }
 
-func (u *user) full() bool { return len(u.flights)+u.waiting >= u.tenant.cfg.Users.PerUser }
+func (u *user) full() bool { return len(u.flights)+int(u.waiting) >= u.home.tenant.cfg.Users.PerUser }
 
 // attach makes a duplicate wait for the outcome of the first of its id.
 func (u *user) attach(f *flight, it *messages.Item) {
 	if f.receipt == it.Receipt && f.index == it.Index {
 		return // the same event: this message is handled for the second time
 	}
-	for _, w := range f.waiters {
+	for _, w := range f.more().waiters {
 		if w.receipt == it.Receipt && w.index == it.Index {
 			return
 		}
 	}
 	if it.Receipt.Ack() == event.AckReceived {
 		u.duplicates++
-		u.tenant.settle(it.Receipt, int(it.Index), event.Outcome{ID: it.Event.ID, Fate: event.Duplicate})
+		u.home.tenant.settle(it.Receipt, int(it.Index), event.Outcome{ID: it.Event.ID, Fate: event.Duplicate})
 		return
 	}
 	if u.full() {
@@ -210,8 +221,8 @@ func (u *user) attach(f *flight, it *messages.Item) {
 
 func (u *user) refuse(it *messages.Item) {
 	u.rejected++
-	u.tenant.settle(it.Receipt, int(it.Index), event.Outcome{
-		ID: it.Event.ID, Fate: event.Failed, Reason: u.tenant.userLimit,
+	u.home.tenant.settle(it.Receipt, int(it.Index), event.Outcome{
+		ID: it.Event.ID, Fate: event.Failed, Reason: u.home.tenant.userLimit,
 	})
 }
 
@@ -246,7 +257,7 @@ func (u *userState) written(t *tenant, m messages.Written) {
 			f.reason, f.rejected = m.Reasons[i], f.rejected || m.Rejected[i]
 		}
 		if m.Where != nil && m.Where[i] != "" {
-			f.where = strings.TrimPrefix(f.where+" "+m.Where[i], " ")
+			f.more().where = strings.TrimPrefix(f.extra.where+" "+m.Where[i], " ")
 		}
 		if f.left--; f.left == 0 {
 			u.land(t, f)
@@ -257,12 +268,16 @@ func (u *userState) written(t *tenant, m messages.Written) {
 
 // land gives a flight, and every duplicate that waits for it, its fate.
 func (u *userState) land(t *tenant, f *flight) {
-	first := event.Outcome{ID: f.id, Fate: event.Stored, Where: f.where}
-	again := event.Outcome{Fate: event.Duplicate, Where: f.where}
+	var more extra
+	if f.extra != nil {
+		more = *f.extra
+	}
+	first := event.Outcome{ID: f.id, Fate: event.Stored, Where: more.where}
+	again := event.Outcome{Fate: event.Duplicate, Where: more.where}
 	switch {
 	case f.reason == nil:
 		u.accepted++
-		u.duplicates += uint64(len(f.waiters))
+		u.duplicates += uint64(len(more.waiters))
 		u.remember(t, f.mark)
 	case f.rejected:
 		u.failures++
@@ -274,11 +289,11 @@ func (u *userState) land(t *tenant, f *flight) {
 		again.Fate, again.Reason = event.Failed, f.reason
 	}
 	t.settle(f.receipt, int(f.index), first)
-	for _, w := range f.waiters {
+	for _, w := range more.waiters {
 		again.ID = w.id
 		t.settle(w.receipt, int(w.index), again)
 	}
-	u.waiting -= len(f.waiters)
+	u.waiting -= int32(len(more.waiters))
 	*f = flight{}
 }
 
@@ -334,7 +349,7 @@ func (u *userState) dropped(t *tenant, msg any, reason *event.Reason) {
 func (u *userState) describe() event.UserStatus {
 	return event.UserStatus{
 		User: u.id, FirstSeen: u.first, LastSeen: u.last,
-		Accepted: u.accepted, Duplicates: u.duplicates, Rejected: u.rejected, Failed: u.failures,
-		InFlight: len(u.flights) + u.waiting, WindowIDs: u.window.len, WindowFrom: int64(u.window.oldest()) * 1000,
+		Accepted: u.accepted, Duplicates: u.duplicates, Rejected: uint64(u.rejected), Failed: uint64(u.failures),
+		InFlight: len(u.flights) + int(u.waiting), WindowIDs: int(u.window.len), WindowFrom: int64(u.window.oldest()) * 1000,
 	}
 }

@@ -30,10 +30,12 @@ func (m mark) same(o mark) bool { return m.hash == o.hash && m.more == o.more }
 //	table: hash(mark) ──▶ place in the ring + 1, 0 = free, linear probing
 type window struct {
 	ring  []mark
-	table []uint32 // nil while the ring is at most tableFrom long
-	head  int
-	len   int
+	table *table // nil while the ring is at most tableFrom long
+	head  int32
+	len   int32
 }
+
+type table []uint32
 
 const (
 	tableFrom = 32 // ring places from which a table is worth its memory
@@ -41,7 +43,12 @@ const (
 )
 
 // bytes is the memory that the window holds.
-func (w *window) bytes() int { return len(w.ring)*markBytes + len(w.table)*4 }
+func (w *window) bytes() int {
+	if w.table == nil {
+		return len(w.ring) * markBytes
+	}
+	return len(w.ring)*markBytes + len(*w.table)*4
+}
 
 // has reports whether id's mark is in the window.
 func (w *window) has(m mark) bool {
@@ -60,8 +67,8 @@ func (w *window) has(m mark) bool {
 // add puts m, which is not in the window, at its end. The window holds at most
 // size marks, size at least 1.
 func (w *window) add(m mark, size int) {
-	if w.len == len(w.ring) {
-		if w.len < size {
+	if int(w.len) == len(w.ring) {
+		if int(w.len) < size {
 			w.grow(size)
 		} else {
 			w.drop()
@@ -72,7 +79,7 @@ func (w *window) add(m mark, size int) {
 	w.len++
 	if w.table != nil {
 		slot, _ := w.find(m)
-		w.table[slot] = uint32(at) + 1
+		(*w.table)[slot] = uint32(at) + 1
 	}
 }
 
@@ -94,10 +101,11 @@ func (w *window) oldest() uint32 {
 	return w.ring[w.head].at
 }
 
-func (w *window) place(i int) int {
+// place returns where in the ring the ith mark from the oldest stands.
+func (w *window) place(i int32) int32 {
 	i += w.head
-	if i >= len(w.ring) {
-		i -= len(w.ring)
+	if n := int32(len(w.ring)); i >= n {
+		i -= n
 	}
 	return i
 }
@@ -115,7 +123,7 @@ func (w *window) drop() {
 
 // grow doubles the ring, up to size, and builds the table once it pays.
 func (w *window) grow(size int) {
-	ring := make([]mark, min(max(4, 2*len(w.ring)), size))
+	ring := make([]mark, min(max(1, 2*len(w.ring)), size))
 	for i := range w.len {
 		ring[i] = w.ring[w.place(i)]
 	}
@@ -127,18 +135,20 @@ func (w *window) grow(size int) {
 	for slots < 2*len(ring) {
 		slots *= 2
 	}
-	w.table = make([]uint32, slots)
+	t := make(table, slots)
+	w.table = &t
 	for i := range w.len {
 		slot, _ := w.find(ring[i])
-		w.table[slot] = uint32(i) + 1
+		t[slot] = uint32(i) + 1
 	}
 }
 
 // find returns the slot of m in the table, or the free one where it belongs.
 func (w *window) find(m mark) (slot int, found bool) {
-	mask := len(w.table) - 1
-	for slot = int(m.hash) & mask; w.table[slot] != 0; slot = (slot + 1) & mask {
-		if w.ring[w.table[slot]-1].same(m) {
+	t := *w.table
+	mask := len(t) - 1
+	for slot = int(m.hash) & mask; t[slot] != 0; slot = (slot + 1) & mask {
+		if w.ring[t[slot]-1].same(m) {
 			return slot, true
 		}
 	}
@@ -148,14 +158,15 @@ func (w *window) find(m mark) (slot int, found bool) {
 // unlink frees a slot and moves up what linear probing had pushed behind it
 // (Knuth, The Art of Computer Programming 6.4, algorithm R).
 func (w *window) unlink(slot int) {
-	mask := len(w.table) - 1
+	t := *w.table
+	mask := len(t) - 1
 	hole := slot
-	for at := (slot + 1) & mask; w.table[at] != 0; at = (at + 1) & mask {
-		home := int(w.ring[w.table[at]-1].hash) & mask
+	for at := (slot + 1) & mask; t[at] != 0; at = (at + 1) & mask {
+		home := int(w.ring[t[at]-1].hash) & mask
 		if (at-home)&mask >= (at-hole)&mask {
-			w.table[hole] = w.table[at]
+			t[hole] = t[at]
 			hole = at
 		}
 	}
-	w.table[hole] = 0
+	t[hole] = 0
 }

@@ -47,7 +47,7 @@ func TestWindowIsAListOfTheNewest(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				if w.len != len(model) {
+				if int(w.len) != len(model) {
 					t.Fatalf("%d marks, want %d", w.len, len(model))
 				}
 				m := id.Draw(t, "asked")
