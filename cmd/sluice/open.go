@@ -59,10 +59,14 @@ func openStore(cfg *config.Config, name string, log *slog.Logger) (store, error)
 	s := cfg.Sinks[name]
 	switch {
 	case s.Local != nil:
+		minFree := int64(s.Local.MinFree)
+		if minFree == 0 {
+			minFree = -1 // none, where 0 would be the store's own default
+		}
 		db, err := local.Open(local.Config{
 			Dir:     filepath.Join(cfg.Dir, "store", name),
 			Bucket:  time.Duration(s.Local.Bucket),
-			MinFree: int64(s.Local.MinFree),
+			MinFree: minFree,
 		}, log)
 		if err != nil {
 			return store{}, err
