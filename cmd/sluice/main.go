@@ -16,6 +16,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
 	Check   checkCmd   `cmd:"" help:"Tell every mistake in a configuration."`
 	Key     keyCmd     `cmd:"" help:"Make API keys."`
+	Send    sendCmd    `cmd:"" help:"Send files of events."`
 	Query   queryCmd   `cmd:"" help:"Read a user's events back."`
 	Schema  schemaCmd  `cmd:"" help:"Make the tables of Cassandra sinks."`
 	Version versionCmd `cmd:"" help:"Tell what this binary was built from."`
