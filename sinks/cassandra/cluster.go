@@ -170,15 +170,15 @@ func (c *Cluster) tryAgain() {
 
 // dial makes a session on a schema that is in order.
 func (c *Cluster) dial() (*gocql.Session, error) {
-	admin, err := c.newSession("", 1)
+	check, patience := checkSchema, c.cfg.Timeout
+	if c.cfg.CreateSchema {
+		check, patience = applySchema, schemaTimeout
+	}
+	admin, err := c.newSession("", 1, patience)
 	if err != nil {
 		return nil, explain(c.ctx, c.cfg, err)
 	}
 	defer c.leftovers.Go(func() { c.retire(admin) })
-	check := checkSchema
-	if c.cfg.CreateSchema {
-		check = applySchema
-	}
 	ctx, cancel := context.WithTimeout(withOp(c.ctx, OpSchema), schemaTimeout)
 	defer cancel()
 	if err := check(ctx, admin, c.cfg); err != nil {
@@ -186,10 +186,11 @@ func (c *Cluster) dial() (*gocql.Session, error) {
 	}
 	// Routing by token needs a session of the keyspace, and gocql makes none
 	// before there is one.
-	session, err := c.newSession(c.cfg.Keyspace, 2)
+	session, err := c.newSession(c.cfg.Keyspace, 2, c.cfg.Timeout)
 	return session, explain(c.ctx, c.cfg, err)
 }
 
+// schemaTimeout bounds the making of tables: a busy node takes its time for one.
 const schemaTimeout = time.Minute
 
 var errClosed = errors.New("cassandra: closed")
@@ -239,7 +240,7 @@ func (c *Cluster) ApplySchema(ctx context.Context) error {
 		return errClosed
 	}
 	c.leftovers.Go(func() { // because making a session takes no ctx
-		admin, err := c.newSession("", 1)
+		admin, err := c.newSession("", 1, schemaTimeout)
 		if err == nil {
 			defer c.retire(admin)
 			err = applySchema(withOp(ctx, OpSchema), admin, c.cfg)

@@ -20,7 +20,7 @@ func (c *Cluster) driver(keyspace string) *gocql.ClusterConfig {
 	d.Port = cfg.Port
 	d.Keyspace = keyspace
 	d.Consistency = c.consistency
-	d.Timeout = cfg.Timeout
+	d.Timeout, d.WriteTimeout = cfg.Timeout, cfg.Timeout
 	d.ConnectTimeout = cfg.ConnectTimeout
 	d.SocketKeepalive = 15 * time.Second
 	d.DefaultIdempotence = true

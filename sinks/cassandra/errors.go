@@ -153,6 +153,9 @@ func explain(ctx context.Context, cfg Config, err error) error {
 		return err
 	}
 	hosts := strings.Join(cfg.Hosts, ", ")
+	if text := err.Error(); strings.Contains(text, "tls: ") || strings.Contains(text, "x509: ") {
+		return &explained{"cassandra: no TLS with " + hosts + ": mend tls.enabled, tls.ca_file, tls.server_name, or the nodes' certificates", err}
+	}
 	switch classify(err) {
 	case Credentials:
 		if cfg.Auth.User == "" {

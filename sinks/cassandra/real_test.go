@@ -47,12 +47,15 @@ var made atomic.Int64
 
 // freshConfig returns a configuration with tables of its own, which are dropped
 // when the test is over.
-func freshConfig(t testing.TB, host string) Config {
+func freshConfig(t testing.TB, host string, auth ...Auth) Config {
 	t.Helper()
 	cfg := Config{
 		Hosts: []string{host}, Keyspace: "sluice_test", CreateSchema: true,
 		Table:       fmt.Sprintf("t%d_%d", os.Getpid(), made.Add(1)),
 		Replication: Replication{Factor: 1},
+	}
+	if len(auth) > 0 {
+		cfg.Auth = auth[0]
 	}
 	t.Cleanup(func() { dropTables(t, cfg) })
 	return cfg

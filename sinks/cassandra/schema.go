@@ -139,6 +139,8 @@ func (e *schemaError) Error() string {
 // checkSchema compares what is there with what cfg needs. It returns a
 // *schemaError for a difference.
 func checkSchema(ctx context.Context, s *gocql.Session, cfg Config) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*cfg.Timeout) // a session that makes tables is more patient
+	defer cancel()
 	var replication map[string]string
 	err := s.Query(`SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?`, cfg.Keyspace).
 		WithContext(ctx).Consistency(gocql.LocalOne).Scan(&replication)

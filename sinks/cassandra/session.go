@@ -17,10 +17,10 @@ import (
 var errDriverHangs = errors.New("cassandra: the driver does not come back from connecting")
 
 // newSession makes a session in keyspace, with a number of connections to each
-// node.
-func (c *Cluster) newSession(keyspace string, connections int) (*gocql.Session, error) {
+// node, whose requests are given up after timeout.
+func (c *Cluster) newSession(keyspace string, connections int, timeout time.Duration) (*gocql.Session, error) {
 	d := c.driver(keyspace)
-	d.NumConns = connections
+	d.NumConns, d.Timeout = connections, timeout
 	c.refusal.Store(nil)
 
 	type result struct {
