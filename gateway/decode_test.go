@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -205,4 +206,48 @@ func TestDecodersAreLimited(t *testing.T) {
 		<-p.srv.decoders.slots
 	}
 	p.do("POST /v1/events", "Content-Encoding: gzip", string(gzipOf(t, []byte(oneEvent)))).want(t, 200, "")
+}
+
+// TestManyEmptyFrames sends bodies that are as long as allowed and decode to
+// nothing, or next to it: what they cost is the time of looking at them.
+func TestManyEmptyFrames(t *testing.T) {
+	p := start(t, nil)
+	for _, label := range []string{"gzip", "zstd"} {
+		empty := encode(t, label, nil)
+		if label == "zstd" {
+			empty = []byte{0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00} // a frame of no bytes
+		}
+		n := testLimits.MaxBody / len(empty)
+		if raceEnabled {
+			n /= 16
+		}
+		began := time.Now()
+		p.do("POST /v1/events", "Content-Encoding: "+label, strings.Repeat(string(empty), n)).want(t, 400, event.CodeEmptyBody)
+		t.Logf("%d empty frames of %s took %s", n, label, time.Since(began))
+	}
+}
+
+// FuzzDecode: no bytes make a decoder panic, pass the limit or keep credits.
+func FuzzDecode(f *testing.F) {
+	for _, label := range []string{"gzip", "deflate", "raw", "br", "zstd"} {
+		f.Add(uint8(1), encode(f, label, []byte(oneEvent)))
+		f.Add(uint8(4), encode(f, label, bytes.Repeat([]byte{'x'}, 20_000)))
+	}
+	limits := testLimits
+	limits.MaxBody = 10_000
+	srv := instantServer(f)
+	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
+		intake := &fakeIntake{}
+		x := &exchange{srv: srv, table: &table{limits: limits}, tenant: &Tenant{Intake: intake}}
+		decoded, bad := x.decode(coding(which%4)+gzipped, body)
+		if bad == nil && (len(decoded) > limits.MaxBody || x.held != cap(decoded)) {
+			t.Fatalf("%d bytes of %d allowed, %d reserved for %d", len(decoded), limits.MaxBody, x.held, cap(decoded))
+		}
+		if int64(x.held) != intake.used.Load() || intake.peak.Load() > int64(2*limits.MaxBody) {
+			t.Fatalf("held %d, used %d, peak %d", x.held, intake.used.Load(), intake.peak.Load())
+		}
+		if len(srv.decoders.slots) != 0 {
+			t.Fatal("a decoder was not given back")
+		}
+	})
 }

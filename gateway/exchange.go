@@ -52,7 +52,7 @@ func (x *exchange) end() {
 		x.srv.opts.Observe(name, x.status, x.wire, time.Since(x.ctx.Time()))
 	}
 	if cap(x.scratch) > maxScratch {
-		x.scratch = nil
+		x.scratch = nil // of a problem with many errors
 	}
 	*x = exchange{scratch: x.scratch[:0]}
 	exchanges.Put(x)
@@ -109,12 +109,18 @@ func linger(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// answer sends body, which may be scratch, as JSON.
+// answer sends body, which may be scratch.
 func (x *exchange) answer(status int, contentType string, body []byte) {
 	x.status = status
-	x.scratch = body
 	x.ctx.Response.SetStatusCode(status)
 	x.ctx.Response.Header.SetContentType(contentType)
+	if cap(body) > maxScratch {
+		// fasthttp writes it after this exchange is over: it is not used again.
+		x.scratch = nil
+		x.ctx.Response.SetBodyRaw(body)
+		return
+	}
+	x.scratch = body
 	x.ctx.Response.SetBody(body)
 }
 
@@ -125,6 +131,7 @@ func writeProblem(ctx *fasthttp.RequestCtx, p *problem, scratch []byte) []byte {
 	h := &ctx.Response.Header
 	ctx.Response.SetStatusCode(p.status)
 	h.SetContentType(typeProblem)
+	h.Set("Cache-Control", "no-store") // 404, 405, 414 and 501 may be cached otherwise
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(retrySeconds(p.retryAfter)))
 	}
@@ -148,7 +155,7 @@ func overloaded(limit int) []byte {
 	p := problem{status: 503, code: CodeOverloaded, retryAfter: time.Second, limitName: "max_connections", limit: int64(limit),
 		detail: "The gateway has as many connections as it may have. Nothing of the request was read."}
 	body := p.append(nil)
-	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nServer: sluice\r\nContent-Type: %s\r\n"+
+	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nServer: sluice\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"+
 		"Content-Length: %d\r\nRetry-After: %d\r\nConnection: close\r\n\r\n%s",
 		typeProblem, len(body), retrySeconds(p.retryAfter), body)
 }

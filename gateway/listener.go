@@ -38,10 +38,10 @@ type listener struct {
 	max      int
 	drain    int64  // bytes that a refused client may still send
 	overload []byte // the whole answer to a connection beyond the limit; nil: it is just closed
+	observe  func() // told of each of them
 
 	stop      chan struct{} // closed by Close
-	rejecting chan struct{}
-	rejects   sync.WaitGroup
+	rejecting chan struct{} // one element per connection that is being told
 
 	mu     sync.Mutex
 	closed bool
@@ -49,8 +49,12 @@ type listener struct {
 }
 
 func newListener(ln net.Listener, opts *Options, overload []byte) *listener {
+	observe := func() {}
+	if opts.Observe != nil {
+		observe = func() { opts.Observe("", fasthttp.StatusServiceUnavailable, 0, 0) }
+	}
 	return &listener{Listener: ln, log: opts.Log, max: opts.MaxConns, drain: 2*int64(opts.Limits.MaxBody) + 1<<20,
-		overload: overload, stop: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting),
+		overload: overload, observe: observe, stop: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting),
 		conns: make(map[*conn]struct{})}
 }
 
@@ -129,15 +133,14 @@ func (l *listener) remove(c *conn) {
 // reject tells a connection beyond the limit so, without making the next one
 // wait: in a goroutine that lives a second at most, and there are only so many.
 func (l *listener) reject(raw net.Conn) {
+	l.observe()
 	select {
 	case l.rejecting <- struct{}{}:
 	default:
 		_ = raw.Close()
 		return
 	}
-	l.rejects.Add(1)
 	go func() {
-		defer l.rejects.Done()
 		defer func() { <-l.rejecting }()
 		if l.overload != nil {
 			_ = raw.SetDeadline(time.Now().Add(time.Second))
@@ -188,7 +191,8 @@ func (l *listener) all() []*conn {
 	return conns
 }
 
-// wait returns when no connection is left, or when ctx is over.
+// wait returns when no connection is left, or when ctx is over: a shutdown has
+// nothing better to do than to look.
 func (l *listener) wait(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -196,8 +200,7 @@ func (l *listener) wait(ctx context.Context) error {
 		l.mu.Lock()
 		left := len(l.conns)
 		l.mu.Unlock()
-		if left == 0 {
-			l.rejects.Wait()
+		if left+len(l.rejecting) == 0 {
 			return nil
 		}
 		select {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,35 @@ func TestRawNonsense(t *testing.T) {
 				t.Error("the connection goes on")
 			}
 		})
+	}
+}
+
+func TestOldAndPipelinedHTTP(t *testing.T) {
+	p := start(t, nil)
+	old := p.dial()
+	old.send("POST /v1/events HTTP/1.0\r\nX-Api-Key: " + testKey + "\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(oneEvent)) + "\r\n\r\n" + oneEvent)
+	old.receive().want(t, 200, "")
+	if !old.closed() {
+		t.Error("HTTP/1.0 goes on without having asked to")
+	}
+	none := p.dial()
+	none.send("POST /v1/events HTTP/1.1\r\nHost: a\r\nX-Api-Key: " + testKey + "\r\nContent-Type: application/json\r\n\r\n")
+	none.receive().want(t, 400, event.CodeEmptyBody)
+	absolute := p.dial()
+	absolute.send(strings.Replace(request("POST /v1/events", "", oneEvent), "/v1/events", "http://sluice.test/v1/events", 1))
+	absolute.sent = "POST /v1/events HTTP/1.1"
+	absolute.receive().want(t, 200, "")
+
+	pipelined := p.dial()
+	pipelined.send(request("POST /v1/events", "", oneEvent) + request("POST /v1/events?x=1", "", oneEvent) +
+		request("POST /v1/events", "Transfer-Encoding: chunked", chunked(oneEvent)) + request("POST /v1/events", "", oneEvent))
+	for _, status := range []int{200, 400, 200, 200} {
+		if status == 400 {
+			// Its small body is in memory: the connection goes on behind it.
+			pipelined.receive().want(t, 400, CodeUnknownParameter)
+			continue
+		}
+		pipelined.receive().want(t, status, "")
 	}
 }
 

@@ -173,6 +173,9 @@ func TestTooManyConnections(t *testing.T) {
 			t.Errorf("%s, closes %v", a.body, a.Close)
 		}
 	}
+	if last := p.observed()[len(p.observed())-1]; last.status != 503 {
+		t.Errorf("observed %+v", last)
+	}
 	_ = held[0].c.Close()
 	eventually(t, "there is room again", func() bool {
 		c := p.dial()

@@ -18,7 +18,8 @@ type Intake interface {
 	Release(n int)
 	// Submit hands the request over with its reservation (req.Reserved). The
 	// receipt is refused once, or settled exactly once per event, whether or not
-	// anybody waits for it.
+	// anybody waits for it. A pipeline that has begun to stop meanwhile refuses
+	// it through the receipt.
 	Submit(req event.Request) *event.Receipt
 	// RetryAfter is when to come back, from the measured drain rate: at least
 	// 1 s, jittered.

@@ -41,6 +41,7 @@ func (x *exchange) userStatus(escaped string, params []param) *problem {
 			detail: "No actor knows this user: nothing came from it since the gateway started, or it has been idle. " +
 				"What is stored is at " + pathUsers + "{user}/events."}
 	}
+	x.private()
 	x.answer(200, typeJSON, appendStatus(x.scratch[:0], &status))
 	return nil
 }
@@ -167,12 +168,17 @@ func (x *exchange) sendPage(page *event.Page, next string) {
 		}
 		body = append(body, '}')
 	}
+	x.private()
 	x.ctx.Response.Header.Set("Vary", "Accept")
 	if next != "" {
 		x.ctx.Response.Header.Set("Sluice-Next-Cursor", next)
 	}
 	x.answer(200, contentType, body)
 }
+
+// private keeps the answer out of caches: only of Authorization do they know by
+// themselves that it makes an answer one client's.
+func (x *exchange) private() { x.ctx.Response.Header.Set("Cache-Control", "no-store") }
 
 // oneLine makes the line ends in an event blanks. In valid JSON they occur
 // between tokens only, where a blank means the same.
