@@ -42,7 +42,7 @@ func Parse(data []byte, name string, env func(string) (string, bool)) (*Config, 
 	case tooLarge:
 		r.add("", mark{1, 1, 1}, fmt.Sprintf("larger than %s, which no configuration is", Size(maxFile)))
 	case message != "":
-		r.hideByWords(false)
+		r.hideByWords()
 		r.add("", at, message)
 	default:
 		parseInto(c, data, r, env, filepath.Dir(name))

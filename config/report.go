@@ -16,6 +16,7 @@ type report struct {
 	name     string
 	lines    []string
 	hidden   map[int][]span // by line from 1
+	seen     map[place]bool // keys whose values hide has hidden
 	found    []finding
 	warnings []finding
 	failed   map[string]bool // paths with a finding: their values mean nothing
@@ -33,14 +34,13 @@ type finding struct {
 }
 
 func newReport(name string, data []byte) *report {
-	r := &report{
+	return &report{
 		name:   name,
 		lines:  strings.Split(string(data), "\n"),
 		hidden: map[int][]span{},
+		seen:   map[place]bool{},
 		failed: map[string]bool{},
 	}
-	r.hideByWords(true)
-	return r
 }
 
 // add reports one mistake, after which the value at path means nothing.
@@ -72,17 +72,21 @@ func (r *report) line(n int) string {
 // A span is what is hidden of a line: columns from 1, to exclusive.
 type span struct{ from, to int }
 
+// A place is the line and column of a key, behind its quote if it has one.
+type place struct{ line, column int }
+
 // toEnd is the end of any line.
 const toEnd = math.MaxInt
 
 // hide keeps the value n of the key at key out of excerpts. The hash of an API
 // key is no secret; what stands in its place by mistake may be one.
 func (r *report) hide(key mark, n *node) {
-	if n == nil { // not understood, so it is not known where it ends
-		r.hideByWords(false)
+	if n == nil || n.kind == null { // not understood, or not all of it: it may go on
 		r.hidden[key.line] = append(r.hidden[key.line], span{key.column + key.width, toEnd})
 		return
 	}
+	r.seen[place{key.line, key.column}] = true
+	r.seen[place{key.line, key.column + 1}] = true
 	if _, err := ParseKeyHash(n.text); n.kind == scalar && err != nil {
 		to := n.at.column + n.at.width
 		if n.lines > 0 {
@@ -97,6 +101,7 @@ func (r *report) hide(key mark, n *node) {
 		r.hide(key, item)
 	}
 	for _, e := range n.entries {
+		r.hidden[e.at.line] = append(r.hidden[e.at.line], span{e.at.column, toEnd})
 		r.hide(e.at, e.value)
 	}
 }
@@ -104,9 +109,10 @@ func (r *report) hide(key mark, n *node) {
 var keyInLine = regexp.MustCompile(`([\p{L}\p{N}_-]+)["']?\s*:`)
 
 // hideByWords hides what follows a key that sounds secret, line by line, and
-// what is indented below it; or only in comments. It is coarser than hide, and
-// works on what cannot be parsed.
-func (r *report) hideByWords(onlyComments bool) {
+// what is indented below it, unless hide has seen that key: what is left are
+// comments, keys that a mistake has made part of something else, and files that
+// cannot be parsed.
+func (r *report) hideByWords() {
 	indent, open := -1, 0 // of the secret key above; brackets open since
 	for i := range r.lines {
 		line := r.line(i + 1)
@@ -118,18 +124,11 @@ func (r *report) hideByWords(onlyComments bool) {
 			continue
 		}
 		indent = -1
-		from := 0
-		if onlyComments {
-			if from = strings.IndexByte(line, '#'); from < 0 {
-				continue
-			}
-		}
-		for _, m := range keyInLine.FindAllStringSubmatchIndex(line[from:], -1) {
-			if secretKey(line[from+m[2] : from+m[3]]) {
-				r.hideFrom(i+1, line, from+m[1])
-				if !onlyComments {
-					indent, open = in, brackets(line[m[1]:])
-				}
+		for _, m := range keyInLine.FindAllStringSubmatchIndex(line, -1) {
+			column := utf8.RuneCountInString(line[:m[2]]) + 1
+			if secretKey(line[m[2]:m[3]]) && !r.seen[place{i + 1, column}] {
+				r.hideFrom(i+1, line, m[1])
+				indent, open = in, brackets(line[m[1]:])
 				break
 			}
 		}

@@ -62,6 +62,7 @@ type tree struct {
 	report  *report
 	anchors map[string]*node
 	visited int
+	secret  bool // below a key whose value is not to be shown
 }
 
 // parse returns the root node, or nil after it has reported why there is none.
@@ -69,14 +70,14 @@ func (t *tree) parse(data []byte) (root *node) {
 	defer func() {
 		// The parser is somebody else's code and reads what anybody wrote.
 		if p := recover(); p != nil {
-			t.report.hideByWords(false)
+			t.report.hideByWords()
 			t.report.add("", mark{1, 1, 1}, "not valid YAML")
 			root = nil
 		}
 	}()
 	tokens := lexer.Tokenize(string(data))
 	if at, deep := tooDeep(tokens); deep {
-		t.report.hideByWords(false)
+		t.report.hideByWords()
 		t.report.add("", at, fmt.Sprintf("nested more than %d deep", maxDepth))
 		return nil
 	}
@@ -100,7 +101,9 @@ func (t *tree) parse(data []byte) (root *node) {
 	if body == nil {
 		return &node{kind: null, at: mark{1, 1, 1}}
 	}
-	return t.build("", body, 0)
+	root = t.build("", body, 0)
+	t.report.hideByWords()
+	return root
 }
 
 // tooDeep finds nesting that would take the parser quadratic time: the lexer
@@ -129,7 +132,7 @@ func tooDeep(tokens token.Tokens) (mark, bool) {
 }
 
 func (t *tree) syntax(err error) {
-	t.report.hideByWords(false)
+	t.report.hideByWords()
 	at, message := mark{1, 1, 1}, "not valid YAML"
 	if e, ok := err.(interface {
 		GetToken() *token.Token
@@ -225,19 +228,26 @@ func (t *tree) mapping(path string, n *ast.MappingNode, depth int) *node {
 			merged = append(merged, t.merge(path, v.Value, depth)...)
 			continue
 		}
-		tk := v.Key.GetToken()
-		if k, explicit := v.Key.(*ast.MappingKeyNode); explicit && k.Value != nil {
-			tk = k.Value.GetToken()
+		key, ok := keyOf(v.Key)
+		if !ok {
+			t.report.add(path, markOf(v.Key.GetToken()), "not a key; want a word, without tag, anchor or alias")
+			continue
 		}
-		e := entry{key: tk.Value, at: markOf(tk)}
+		e := entry{key: key.Value, at: markOf(key)}
 		sub := join(path, e.key)
+		if t.secret {
+			sub = path // where a secret should be, a key may be it
+		}
 		if first, ok := own[e.key]; ok {
 			t.report.note(sub, e.at, fmt.Sprintf("given twice; the first is in line %d", first.line))
 		}
 		if v.Value == nil {
 			e.value = &node{kind: null, at: e.at}
 		} else {
+			outer := t.secret
+			t.secret = outer || secretKey(e.key)
 			e.value = t.build(sub, v.Value, depth+1)
+			t.secret = outer
 		}
 		if secretKey(e.key) {
 			t.report.hide(e.at, e.value)
@@ -254,6 +264,20 @@ func (t *tree) mapping(path string, n *ast.MappingNode, depth int) *node {
 		}
 	}
 	return m
+}
+
+// keyOf returns the word that a key is.
+func keyOf(n ast.Node) (*token.Token, bool) {
+	switch n := n.(type) {
+	case *ast.MappingKeyNode: // ? key
+		if n.Value == nil {
+			return nil, false
+		}
+		return keyOf(n.Value)
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
+		return n.GetToken(), true
+	}
+	return nil, false
 }
 
 // merge returns the entries that `<<: value` brings in, those of earlier
