@@ -43,7 +43,7 @@ func TestCredentials(t *testing.T) {
 		{"a missing password is said", func(c *Config) { c.Auth = Auth{} }, "asks for credentials: set auth.user and auth.password"},
 		{"TLS with the right CA is taken", func(c *Config) { c.TLS = TLS{Enabled: true, CAFile: stackCA(t)} }, ""},
 		{"TLS that checks nothing is taken", func(c *Config) { c.TLS = TLS{Enabled: true, InsecureSkipVerify: true} }, ""},
-		{"a certificate of an unknown CA is refused", func(c *Config) { c.TLS = TLS{Enabled: true} }, "no TLS with "+base.Hosts[0]+": mend tls.enabled, tls.ca_file"},
+		{"a certificate of an unknown CA is refused", func(c *Config) { c.TLS = TLS{Enabled: true} }, "no TLS with " + base.Hosts[0] + ": mend tls.enabled, tls.ca_file"},
 		{"a certificate of another name is refused", func(c *Config) {
 			c.TLS = TLS{Enabled: true, CAFile: stackCA(t), ServerName: "db.example.com"}
 		}, "not db.example.com"},
