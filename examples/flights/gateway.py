@@ -21,7 +21,8 @@ STOPPED_WITHIN = 60  # seconds
 
 
 def build():
-    subprocess.run(["go", "build", "-o", BINARY, "./cmd/sluice"], cwd=REPOSITORY, check=True)
+    if subprocess.run(["go", "build", "-o", BINARY, "./cmd/sluice"], cwd=REPOSITORY).returncode:
+        sys.exit("sluice does not build")
 
 
 class Gateway:
