@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/IBM/sarama"
 )
@@ -52,7 +53,9 @@ func replicationText(n int) string {
 	return strconv.Itoa(n)
 }
 
-// probe asks whether a Write would find the topic in order.
+// probe asks whether a Write would find the topic in order. Metadata alone does
+// not tell: brokers that have lost their controllers go on describing the past.
+// So whoever leads a partition or is in sync with its leader is called on.
 func (t *topic) probe(ctx context.Context) error {
 	l, err := t.refresh(ctx)
 	if err != nil {
@@ -60,19 +63,64 @@ func (t *topic) probe(ctx context.Context) error {
 	}
 	if p := l.leaderless(); p >= 0 {
 		return fmt.Errorf("kafka: partition %d of topic %q has no leader: %d of its %d replicas are in sync; see whether brokers are down",
-			p, t.name, l.parts[p].inSync, l.parts[p].replicas)
+			p, t.name, len(l.parts[p].inSync), l.parts[p].replicas)
 	}
 	if used := int(t.count.Load()); len(l.parts) < used {
 		return fmt.Errorf("kafka: topic %q has %d partitions and had %d: it was made anew; restart to use it", t.name, len(l.parts), used)
 	}
-	need := t.minInSync(ctx)
+	down := t.c.visit(ctx, l)
+	need := max(t.minInSync(ctx), 1)
 	for p, at := range l.parts {
-		if at.inSync < need {
-			return fmt.Errorf("kafka: partition %d of topic %q has %d replicas in sync of %d, and min.insync.replicas is %d: writes would be refused until more brokers are back",
-				p, t.name, at.inSync, at.replicas, need)
+		if err := down[at.addr]; err != nil {
+			return fmt.Errorf("kafka: partition %d of topic %q cannot be written: its leader: %w", p, t.name, err)
+		}
+		inSync := 0
+		for _, addr := range at.inSync {
+			if addr != "" && down[addr] == nil {
+				inSync++
+			}
+		}
+		if inSync < need {
+			return fmt.Errorf("kafka: partition %d of topic %q has %d reachable replicas in sync of %d, and min.insync.replicas is %d: writes would be refused until more brokers are back",
+				p, t.name, inSync, at.replicas, need)
 		}
 	}
 	return nil
+}
+
+// visit connects to every broker that l names, at the same time, and returns
+// why some could not be reached.
+func (c *Cluster) visit(ctx context.Context, l *layout) map[string]error {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		seen = map[string]bool{"": true}
+		down = map[string]error{}
+	)
+	call := func(addr string) {
+		if seen[addr] {
+			return
+		}
+		seen[addr] = true
+		wg.Go(func() {
+			conn, err := c.connect(ctx, addr)
+			if err != nil {
+				mu.Lock()
+				down[addr] = err
+				mu.Unlock()
+				return
+			}
+			conn.close()
+		})
+	}
+	for i := range l.parts {
+		call(l.parts[i].addr)
+		for _, addr := range l.parts[i].inSync {
+			call(addr)
+		}
+	}
+	wg.Wait()
+	return down
 }
 
 // minInSync returns the topic's min.insync.replicas, 0 where we may not know.

@@ -23,6 +23,7 @@ type soak struct {
 	users  []string
 	stored atomic.Int64
 	failed atomic.Int64 // Writes that had to be tried again
+	last   atomic.Pointer[error]
 	stop   chan struct{}
 	wg     sync.WaitGroup
 	counts []int // events of each user, once stopped
@@ -63,6 +64,7 @@ func (k *soak) write(t *testing.T, user string, patience time.Duration) int {
 				break
 			}
 			k.failed.Add(1)
+			k.last.Store(&err)
 			if sinks.IsPermanent(err) || time.Since(begun) > giveUp {
 				t.Errorf("Write of %d events of %s: %v", len(events), user, err)
 				return next
@@ -79,7 +81,11 @@ func (k *soak) progress(t *testing.T, n int64) {
 	from := k.stored.Load()
 	eventually(t, 2*time.Minute, func() error {
 		if more := k.stored.Load() - from; more < n {
-			return fmt.Errorf("%d more events are stored, want %d", more, n)
+			err := fmt.Errorf("%d more events are stored, want %d", more, n)
+			if last := k.last.Load(); last != nil {
+				err = fmt.Errorf("%w; the last failure was: %w", err, *last)
+			}
+			return err
 		}
 		return nil
 	})

@@ -39,9 +39,9 @@ type layout struct {
 
 // leader is where one partition is written.
 type leader struct {
-	addr     string // empty: there is none at the moment
-	epoch    int32  // -1 where the broker does not say
-	inSync   int
+	addr     string   // empty: there is none at the moment
+	epoch    int32    // -1 where the broker does not say
+	inSync   []string // addresses of the replicas in sync, empty for an unknown broker
 	replicas int
 }
 
@@ -204,7 +204,10 @@ func (t *topic) read(m *sarama.TopicMetadata, addrs map[int32]string) (*layout, 
 		if int(p.ID) < 0 || int(p.ID) >= len(l.parts) {
 			return nil, fmt.Errorf("kafka: topic %q: the cluster names partition %d of %d", t.name, p.ID, len(l.parts))
 		}
-		at := leader{epoch: -1, inSync: len(p.Isr), replicas: len(p.Replicas)}
+		at := leader{epoch: -1, replicas: len(p.Replicas)}
+		for _, id := range p.Isr {
+			at.inSync = append(at.inSync, addrs[id])
+		}
 		if p.Version >= 7 {
 			at.epoch = p.LeaderEpoch
 		}
