@@ -44,6 +44,8 @@ type Cluster struct {
 	// leftovers are sessions on their way out, and calls whose ctx was over first.
 	leftovers sync.WaitGroup
 
+	applying sync.Mutex // held while tables are made; never together with mu
+
 	mu      sync.Mutex
 	session *gocql.Session // nil until connected
 	// generation counts sessions and differences in the schema: what was known of
@@ -172,7 +174,7 @@ func (c *Cluster) tryAgain() {
 func (c *Cluster) dial() (*gocql.Session, error) {
 	check, patience := checkSchema, c.cfg.Timeout
 	if c.cfg.CreateSchema {
-		check, patience = applySchema, schemaTimeout
+		check, patience = c.applyAlone, schemaTimeout
 	}
 	admin, err := c.newSession("", 1, patience)
 	if err != nil {
@@ -229,9 +231,17 @@ func (c *Cluster) outdated() {
 	c.mu.Unlock()
 }
 
+// applyAlone is applySchema, once at a time.
+func (c *Cluster) applyAlone(ctx context.Context, s *gocql.Session, cfg Config) error {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	return applySchema(ctx, s, cfg)
+}
+
 // ApplySchema makes the keyspace and the tables that are missing, waits until
 // all nodes agree on them, and returns what differs where they are already
-// there. It can be called at any time and any number of times.
+// there. It can be called at any time and any number of times, but should be by
+// one process at a time.
 func (c *Cluster) ApplySchema(ctx context.Context) error {
 	done := make(chan error, 1)
 	c.mu.Lock()
@@ -243,7 +253,7 @@ func (c *Cluster) ApplySchema(ctx context.Context) error {
 		admin, err := c.newSession("", 1, schemaTimeout)
 		if err == nil {
 			defer c.retire(admin)
-			err = applySchema(withOp(ctx, OpSchema), admin, c.cfg)
+			err = c.applyAlone(withOp(ctx, OpSchema), admin, c.cfg)
 		}
 		done <- explain(ctx, c.cfg, err)
 	})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gocql/gocql"
 )
@@ -227,10 +228,32 @@ func (c column) String() string {
 	return fmt.Sprintf("%s, number %d of the %s", c.cqlType, c.position+1, strings.ReplaceAll(c.kind, "clustering", "clustering_key"))
 }
 
-// applySchema makes what is missing and returns what differs. It is idempotent.
-// What is there is not touched: CREATE … IF NOT EXISTS from two gateways at once
-// is what has given tables two ids.
+// applySchema makes what is missing and returns what differs. It is idempotent
+// and touches nothing that is there. Two at once are no good idea: a table that
+// is made through two nodes at the same moment can get two ids.
+//
+// gocql takes nodes to agree as soon as the versions that one of them has heard
+// of are the same. A node that has heard nothing yet then knows no keyspace where
+// its neighbour has just made one, so such answers get a few seconds.
 func applySchema(ctx context.Context, s *gocql.Session, cfg Config) error {
+	for attempt := 1; ; attempt++ {
+		err := createMissing(ctx, s, cfg)
+		var diff *schemaError
+		behind := errors.As(err, &diff) && diff.missing || classify(err) == Invalid
+		if !behind || attempt == applyAttempts {
+			return err
+		}
+		select {
+		case <-time.After(applyPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+const applyAttempts, applyPause = 20, 250 * time.Millisecond
+
+func createMissing(ctx context.Context, s *gocql.Session, cfg Config) error {
 	err := checkSchema(ctx, s, cfg)
 	var diff *schemaError
 	if !errors.As(err, &diff) || !diff.missing {
