@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,7 +106,7 @@ func (d *decoder) keys(path string, n *node, structs ...reflect.Value) {
 		d.places[sub] = e.at
 		field, ok := fields[e.key]
 		switch {
-		case contains(later, e.key):
+		case slices.Contains(later, e.key):
 			d.report.add(sub, e.at, e.key+": not supported by this version")
 		case !ok:
 			d.report.add(sub, e.at, "unknown key"+hint(path, e.key, names))
@@ -113,15 +114,6 @@ func (d *decoder) keys(path string, n *node, structs ...reflect.Value) {
 			d.value(sub, e.value, field)
 		}
 	}
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // value decodes n into v.
@@ -193,7 +185,7 @@ func (d *decoder) plain(path string, n *node, v reflect.Value) {
 		})
 		v.Set(m)
 	default:
-		panic("config: no decoder for " + v.Type().String()) // a field of a new type: TestEveryFieldCanBeSet
+		panic("config: no decoder for " + v.Type().String()) // a field of a new type; the example has every key
 	}
 }
 

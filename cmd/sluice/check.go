@@ -112,8 +112,8 @@ func where(cfg *config.Config, s config.Sink) string {
 func (r *checked) print(std stdio) {
 	for _, p := range r.Problems {
 		if p.Line == 0 { // the file could not be read at all
-			fmt.Fprintln(std.Err, p.Message)
-			continue
+			fmt.Fprintln(std.Err, "sluice:", p.Message)
+			return
 		}
 		fmt.Fprintln(std.Err, p)
 	}

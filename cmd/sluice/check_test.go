@@ -84,6 +84,13 @@ func TestCheckSaysEveryMistake(t *testing.T) {
 	}
 }
 
+func TestCheckOfNoFile(t *testing.T) {
+	got := runCommand(t, checkCmd{Config: filepath.Join(t.TempDir(), "nowhere")})
+	if got.code != 1 || strings.Count(got.err, "\n") != 1 || !strings.HasSuffix(got.err, "nowhere: no such file or directory\n") {
+		t.Errorf("got %d\n%s", got.code, got.err)
+	}
+}
+
 func TestCheckJSON(t *testing.T) {
 	for _, tc := range []struct {
 		name, path string
