@@ -128,7 +128,7 @@ func (x *index) write(ctx context.Context, c *Cluster, session *gocql.Session, g
 	if len(rows) == 0 {
 		return nil
 	}
-	w := writer{cluster: c, session: session, ctx: withOp(ctx, OpIndex)}
+	w := c.writer(withOp(ctx, OpIndex), session)
 	failed := map[indexed]error{}
 	for i, err := range w.write(rows) {
 		if err != nil {

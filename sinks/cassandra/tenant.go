@@ -54,7 +54,7 @@ func (t *Tenant) Write(ctx context.Context, b *sinks.Batch) error {
 		errs = make([]error, len(b.Events))
 	}
 	rows, these := t.rows(b.Events, errs)
-	w := writer{cluster: t.cluster, session: session, ctx: withOp(ctx, OpWrite)}
+	w := t.cluster.writer(withOp(ctx, OpWrite), session)
 	for n, err := range w.write(rows) {
 		errs[these[n]] = err
 	}

@@ -17,18 +17,28 @@ const maxParallel = 4
 // failed and is tried again.
 var errBehind = errors.New("cassandra: not written, because what comes before it was not")
 
-// writer writes rows through one session, on behalf of one Write.
+// writer writes rows on behalf of one Write.
 type writer struct {
-	cluster *Cluster
-	session *gocql.Session
-	ctx     context.Context
+	limit int // bytes of a batch
+	// send stores rows of one partition, at once or not at all as far as it can
+	// tell. It must return soon after the Write's ctx is over.
+	send func(rows []insert, these []int) error
+	// failed is what an error of send means for the rows. refused is that of a
+	// single row to which the server said that it is wrong.
+	failed, refused func(error) error
+}
+
+// writer returns one that writes through a session.
+func (c *Cluster) writer(ctx context.Context, session *gocql.Session) *writer {
+	r := request{c, session, ctx}
+	return &writer{c.cfg.MaxBatchBytes, r.send, r.failed, r.refused}
 }
 
 // write stores the rows and returns what became of each: nil, Permanent, or an
 // error that another attempt may cure.
 func (w *writer) write(rows []insert) []error {
 	errs := make([]error, len(rows))
-	chunks := plan(rows, w.cluster.cfg.MaxBatchBytes)
+	chunks := plan(rows, w.limit)
 	if len(chunks) == 1 {
 		w.store(rows, chunks[0].rows, errs)
 		return errs
@@ -84,7 +94,7 @@ func (w *writer) store(rows []insert, these []int, errs []error) {
 	switch {
 	case err == nil:
 	case !refusesData(err):
-		fail(errs, these, explain(w.ctx, w.cluster.cfg, err))
+		fail(errs, these, w.failed(err))
 	case len(these) == 1:
 		errs[these[0]] = w.refused(err)
 	default:
@@ -98,29 +108,38 @@ func (w *writer) store(rows []insert, these []int, errs []error) {
 	}
 }
 
+// request is the way of rows to the server.
+type request struct {
+	cluster *Cluster
+	session *gocql.Session
+	ctx     context.Context
+}
+
+func (r request) failed(err error) error { return explain(r.ctx, r.cluster.cfg, err) }
+
 // refused tells a row that is not good from a table that is not: the server
 // says "invalid" to both, and an operator can cure the second.
-func (w *writer) refused(err error) error {
-	schemaErr := checkSchema(withOp(w.ctx, OpSchema), w.session, w.cluster.cfg)
+func (r request) refused(err error) error {
+	schemaErr := checkSchema(withOp(r.ctx, OpSchema), r.session, r.cluster.cfg)
 	if schemaErr != nil {
-		w.cluster.outdated()
-		return explain(w.ctx, w.cluster.cfg, schemaErr)
+		r.cluster.outdated()
+		return explain(r.ctx, r.cluster.cfg, schemaErr)
 	}
 	return sinks.Permanent(fmt.Errorf("cassandra: the server refuses the event: %w", err))
 }
 
-// send writes rows of one partition: one alone as an insert, several as an
-// unlogged batch, which is one mutation and so visible at once.
-func (w *writer) send(rows []insert, these []int) error {
+// send writes one row alone as an insert, several as an unlogged batch, which is
+// one mutation and so visible at once.
+func (r request) send(rows []insert, these []int) error {
 	if len(these) == 1 {
-		r := &rows[these[0]]
-		return w.session.Query(r.cql, r.args...).WithContext(w.ctx).Exec()
+		row := &rows[these[0]]
+		return r.session.Query(row.cql, row.args...).WithContext(r.ctx).Exec()
 	}
-	b := w.session.NewBatch(gocql.UnloggedBatch).WithContext(w.ctx)
+	b := r.session.NewBatch(gocql.UnloggedBatch).WithContext(r.ctx)
 	b.Entries = make([]gocql.BatchEntry, len(these))
 	for n, i := range these {
 		// Entries do not inherit the session's idempotence.
 		b.Entries[n] = gocql.BatchEntry{Stmt: rows[i].cql, Args: rows[i].args, Idempotent: true}
 	}
-	return w.session.ExecuteBatch(b)
+	return r.session.ExecuteBatch(b)
 }
