@@ -71,7 +71,7 @@ func (d stoppableDialer) DialContext(ctx context.Context, network, addr string) 
 type Observation struct {
 	Op      Op
 	Rows    int // written; 0 for reads
-	Latency time.Duration
+	Took    time.Duration
 	Attempt int // from 0; above only where the driver itself tried again
 	Class   Class
 }

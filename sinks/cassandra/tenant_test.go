@@ -173,7 +173,7 @@ func observations(t *testing.T, tenant *Tenant) {
 	tenant.cluster.Observe(func(o Observation) {
 		mu.Lock()
 		defer mu.Unlock()
-		if o.Class != OK || o.Latency <= 0 || o.Attempt != 0 {
+		if o.Class != OK || o.Took <= 0 || o.Attempt != 0 {
 			t.Errorf("%+v", o)
 		}
 		rows[o.Op] += o.Rows
