@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -12,10 +13,16 @@ import (
 
 // create makes the topic with the configured partitions and replication. That
 // it exists by now is no error.
+//
+// Its records are kept by the time of their arrival (see doc.go): otherwise an
+// event that is older than the retention would be stored, confirmed, and deleted
+// within minutes.
 func (t *topic) create(ctx context.Context) error {
 	cfg := t.c.cfg
+	arrival := logAppendTime
 	detail := map[string]*sarama.TopicDetail{t.name: {
 		NumPartitions: int32(cfg.Partitions), ReplicationFactor: int16(cfg.Replication),
+		ConfigEntries: map[string]*string{settingTimestamp: &arrival},
 	}}
 	var refused error
 	err := t.c.ask(ctx, func(b *sarama.Broker) error {
@@ -123,8 +130,18 @@ func (c *Cluster) visit(ctx context.Context, l *layout) map[string]error {
 	return down
 }
 
+// Settings of a topic that matter here.
+const (
+	settingInSync    = "min.insync.replicas"
+	settingTimestamp = "message.timestamp.type"
+	settingRetention = "retention.ms"
+	settingCleanup   = "cleanup.policy"
+
+	logAppendTime = "LogAppendTime"
+)
+
 // minInSync returns the topic's min.insync.replicas, 0 where we may not know.
-// It is asked for once.
+// The topic's settings are asked for once.
 func (t *topic) minInSync(ctx context.Context) int {
 	t.mu.Lock()
 	n := t.inSync
@@ -132,30 +149,46 @@ func (t *topic) minInSync(ctx context.Context) int {
 	if n != 0 {
 		return max(n, 0)
 	}
-	const setting = "min.insync.replicas"
+	settings, err := t.settings(ctx)
+	if err != nil {
+		return 0 // the metadata was there a moment ago: ask again next time
+	}
+	n, err = strconv.Atoi(settings[settingInSync])
+	if err != nil {
+		n = -1 // refused: most often for want of DESCRIBE_CONFIGS, which nobody has to grant us
+	}
+	t.mu.Lock()
+	first := t.inSync == 0
+	t.inSync = n
+	t.mu.Unlock()
+	kept := settings[settingRetention]
+	if first && kept != "" && kept != "-1" && settings[settingTimestamp] != logAppendTime &&
+		strings.Contains(settings[settingCleanup], "delete") {
+		t.c.log.Warn("kafka topic deletes events by their own time: one that comes later than the retention is deleted soon after it was stored; set message.timestamp.type=LogAppendTime to keep each for that long",
+			"topic", t.name, settingRetention, kept)
+	}
+	return max(n, 0)
+}
+
+// settings asks for the topic's settings. Where we may not read them there are
+// none.
+func (t *topic) settings(ctx context.Context) (map[string]string, error) {
+	found := map[string]string{}
 	request := &sarama.DescribeConfigsRequest{Version: 2, Resources: []*sarama.ConfigResource{{
-		Type: sarama.TopicResource, Name: t.name, ConfigNames: []string{setting},
+		Type: sarama.TopicResource, Name: t.name,
+		ConfigNames: []string{settingInSync, settingTimestamp, settingRetention, settingCleanup},
 	}}}
 	err := t.c.ask(ctx, func(b *sarama.Broker) error {
 		answer, err := b.DescribeConfigs(request)
 		if err != nil {
 			return err
 		}
-		n = -1 // refused: most often for want of DESCRIBE_CONFIGS, which nobody has to grant us
 		for _, r := range answer.Resources {
 			for _, c := range r.Configs {
-				if v, err := strconv.Atoi(c.Value); c.Name == setting && err == nil {
-					n = v
-				}
+				found[c.Name] = c.Value
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return 0 // the metadata was there a moment ago: ask again next time
-	}
-	t.mu.Lock()
-	t.inSync = n
-	t.mu.Unlock()
-	return max(n, 0)
+	return found, err
 }

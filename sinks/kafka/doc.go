@@ -12,6 +12,13 @@
 //	ts        its time, decimal milliseconds since the Unix epoch
 //	received  its time of receipt, decimal microseconds since the Unix epoch
 //
+// Kafka deletes a segment when its newest record is older than the topic's
+// retention, by the record's timestamp. Events of long ago would be gone minutes
+// after they were stored, so a topic that create_topics makes has
+// message.timestamp.type=LogAppendTime: its records carry, and are kept by, the
+// time they arrived. A topic made by others is as they made it; where it goes by
+// the events' time, the first probe logs a warning.
+//
 // # Partitions and order
 //
 // The partition is the Java client's: murmur2 of the key, modulo the number of

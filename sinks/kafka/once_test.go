@@ -29,7 +29,7 @@ func numbered(s *Sink, from, to int) *sinks.Batch {
 	for n := from; n < to; n++ {
 		b.Events = append(b.Events, event.Event{
 			Tenant: "acme", User: "u", ID: fmt.Sprint("id-", n), Type: "t",
-			TS: 1_700_000_000_000 + int64(n), Received: 1_700_000_000_000_000, Data: fmt.Append(nil, n),
+			TS: begun + int64(n), Received: begun * 1000, Data: fmt.Append(nil, n),
 		})
 	}
 	b.Partition = s.Partition(&b.Events[0])

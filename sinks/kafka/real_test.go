@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -179,6 +181,45 @@ func TestTopicIsCreatedOnce(t *testing.T) {
 	}
 }
 
+// TestCreatedTopicKeepsOldEvents: retention must not count from the time of the
+// event, or late events are deleted as soon as they are stored. A topic that
+// does is warned of.
+func TestCreatedTopicKeepsOldEvents(t *testing.T) {
+	broker := realKafka(t)
+	for _, created := range []bool{true, false} {
+		var said bytes.Buffer
+		topic := newTopicName(t)
+		if !created {
+			makeTopic(t, broker, topic, 1, nil)
+		}
+		c, err := Open(Config{Brokers: []string{broker}, Topic: topic, CreateTopics: true, Partitions: 1},
+			slog.New(slog.NewTextHandler(&said, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := c.Tenant("acme").(*Sink)
+		eventually(t, 20*time.Second, func() error { return s.Probe(t.Context()) })
+		b := numbered(s, 0, 1)
+		b.Events[0].TS = 1_356_998_400_000 // 2013
+		if err := s.Write(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		m := readBack(t, []string{broker}, topic)[0]
+		if arrival := m.Timestamp.Year() > 2013; arrival != created {
+			t.Errorf("created by us: %v, the record has the time %v", created, m.Timestamp)
+		}
+		if e := eventOf(t, m); e.TS != b.Events[0].TS {
+			t.Errorf("header ts is %d, want %d", e.TS, b.Events[0].TS)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if warned := strings.Contains(said.String(), "set message.timestamp.type=LogAppendTime"); warned == created {
+			t.Errorf("created by us: %v, and the log says %q", created, said.String())
+		}
+	}
+}
+
 // TestMissingTopicIsRetryable: nobody creates it behind the operator's back, and
 // once it is there the sink finds it by itself.
 func TestMissingTopicIsRetryable(t *testing.T) {
@@ -276,10 +317,9 @@ func TestKcatReadsWhatWasWritten(t *testing.T) {
 		t.Fatalf("kcat is needed to look at the topic (Debian: apt install kcat): %v", err)
 	}
 	topic := newTopicName(t)
-	s := open(t, Config{Brokers: []string{broker}, Topic: topic, CreateTopics: true, Partitions: 5, Replication: 1, Compression: "zstd"}).Tenant("acme").(*Sink)
-	if err := s.Probe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	makeTopic(t, broker, topic, 5, nil)
+	s := open(t, Config{Brokers: []string{broker}, Topic: topic, Compression: "zstd"}).Tenant("acme").(*Sink)
+	eventually(t, 20*time.Second, func() error { return s.Probe(t.Context()) })
 	want := map[string]int{}
 	var where []string
 	for _, user := range usersOn(5) {

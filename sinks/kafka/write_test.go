@@ -29,10 +29,13 @@ func usersOn(n int32) []string {
 	return users
 }
 
+// begun is a recent time: Kafka deletes what is older than its retention.
+var begun = time.Now().UnixMilli()
+
 func one(user string, n int) event.Event {
 	return event.Event{
 		Tenant: "acme", User: user, ID: fmt.Sprint("id-", n), Type: "t",
-		TS: 1_700_000_000_000, Received: 1_700_000_000_000_000, Data: fmt.Appendf(nil, "%s/%d", user, n),
+		TS: begun, Received: begun * 1000, Data: fmt.Appendf(nil, "%s/%d", user, n),
 	}
 }
 
