@@ -30,6 +30,7 @@ type Metrics struct {
 	writeTime    *prometheus.HistogramVec
 	writeErrors  *prometheus.CounterVec
 	retries      *prometheus.CounterVec
+	driverTime   *prometheus.HistogramVec
 
 	byTenant sync.Map // tenant → *requests
 }
@@ -51,9 +52,10 @@ func New(reg prometheus.Registerer) *Metrics {
 		writeTime:    histogram("sink_write_seconds", "One attempt to write a batch.", latency, "tenant", "sink"),
 		writeErrors:  counter("sink_errors_total", "Attempts that failed, by kind: retryable, partial, permanent.", "tenant", "sink", "kind"),
 		retries:      counter("sink_retries_total", "Attempts after the first.", "tenant", "sink"),
+		driverTime:   histogram("cassandra_request_seconds", "One request to one Cassandra node, by what it was for and how it ended.", latency, "sink", "op", "result"),
 	}
 	reg.MustRegister(m.requests, m.requestBytes, m.requestTime, m.events, m.lost, m.stageTime, m.restarts,
-		m.quarantined, m.batchEvents, m.batchBytes, m.writeTime, m.writeErrors, m.retries)
+		m.quarantined, m.batchEvents, m.batchBytes, m.writeTime, m.writeErrors, m.retries, m.driverTime)
 	return m
 }
 
@@ -151,4 +153,10 @@ func (t *Tenant) Sink(name string) *Sink {
 		Permanent:   t.all.writeErrors.WithLabelValues(t.name, name, "permanent"),
 		Retries:     t.all.retries.WithLabelValues(t.name, name),
 	}
+}
+
+// Cassandra notes one request of the sink called name to one node: what it was
+// for, how it ended, and the seconds it took.
+func (m *Metrics) Cassandra(name, op, result string, seconds float64) {
+	m.driverTime.WithLabelValues(name, op, result).Observe(seconds)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sluice/config"
+	"sluice/metrics"
 	"sluice/sinks"
 	"sluice/sinks/cassandra"
 	"sluice/sinks/kafka"
@@ -28,7 +29,7 @@ type stores map[string]store
 // openStores opens what the configuration names and a tenant uses. Only wrong
 // settings, and a local directory that cannot be had, are errors: a Kafka or
 // Cassandra that is away is found when it is back.
-func openStores(cfg *config.Config, log *slog.Logger) (stores, error) {
+func openStores(cfg *config.Config, m *metrics.Metrics, log *slog.Logger) (stores, error) {
 	used := make(map[string]bool)
 	for _, t := range cfg.Tenants {
 		for _, name := range t.Sink {
@@ -37,7 +38,7 @@ func openStores(cfg *config.Config, log *slog.Logger) (stores, error) {
 	}
 	all := make(stores)
 	for _, name := range slices.Sorted(maps.Keys(used)) {
-		s, err := openStore(cfg, name, log.With("sink", name))
+		s, err := openStore(cfg, name, m, log.With("sink", name))
 		if err != nil {
 			all.close(context.Background(), log)
 			return nil, fmt.Errorf("sink %q: %w", name, err)
@@ -55,7 +56,7 @@ func (all stores) close(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-func openStore(cfg *config.Config, name string, log *slog.Logger) (store, error) {
+func openStore(cfg *config.Config, name string, m *metrics.Metrics, log *slog.Logger) (store, error) {
 	s := cfg.Sinks[name]
 	switch {
 	case s.Local != nil:
@@ -83,6 +84,9 @@ func openStore(cfg *config.Config, name string, log *slog.Logger) (store, error)
 		if err != nil {
 			return store{}, err
 		}
+		c.Observe(func(o cassandra.Observation) {
+			m.Cassandra(name, string(o.Op), string(o.Class), o.Took.Seconds())
+		})
 		return store{func(t string, ttl time.Duration) sinks.Sink { return c.Tenant(t, ttl) }, c.Close}, nil
 	}
 	return store{}, fmt.Errorf("kind %q is not known", s.Kind)

@@ -164,12 +164,12 @@ func newGroup(cfg *config.Config, log *slog.Logger) (_ *group, err error) {
 	if g.admin, err = listen("admin.listen", cfg.Admin.Listen); err != nil {
 		return nil, err
 	}
-	if g.stores, err = openStores(cfg, log); err != nil {
-		return nil, err
-	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := metrics.New(reg)
+	if g.stores, err = openStores(cfg, m, log); err != nil {
+		return nil, err
+	}
 	tenants := pipelineTenants(cfg, g.stores)
 	if g.pipeline, err = actors.Start(actors.Options{Tenants: tenants, Metrics: m, Log: log}); err != nil {
 		return nil, err
