@@ -47,11 +47,7 @@ func TestIdleConnections(t *testing.T) {
 	if line != "ready\n" {
 		t.Errorf("the clients said %q", line)
 	}
-	eventually(t, "all are accepted", func() bool {
-		p.srv.mu.Lock()
-		defer p.srv.mu.Unlock()
-		return len(p.srv.listeners[0].all()) == n
-	})
+	eventually(t, "all are accepted", func() bool { return p.srv.Connections() == n })
 	each := (memory() - before) / n
 	t.Logf("%d connections, %d bytes each", n, each)
 	if !raceEnabled && each > 24<<10 {

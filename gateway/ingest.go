@@ -37,7 +37,9 @@ func (x *exchange) ingest(params []param) *problem {
 		Where: p.receipts, Reserved: x.held, Received: x.ctx.Time()})
 	x.held = 0 // the pipeline gives it back
 	if !x.await(receipt.Done()) {
-		return unknownOutcome(x.srv.opts.RequestTimeout, x.tenant.Intake.RetryAfter())
+		bad = unknownOutcome(x.srv.opts.RequestTimeout, x.tenant.Intake.RetryAfter())
+		bad.close = x.srv.draining.Load()
+		return bad
 	}
 	if f := receipt.Refusal(); f != nil {
 		return refused(f, x.tenant.Intake.RetryAfter)

@@ -191,16 +191,19 @@ func (l *listener) all() []*conn {
 	return conns
 }
 
+func (l *listener) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
 // wait returns when no connection is left, or when ctx is over: a shutdown has
 // nothing better to do than to look.
 func (l *listener) wait(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		l.mu.Lock()
-		left := len(l.conns)
-		l.mu.Unlock()
-		if left+len(l.rejecting) == 0 {
+		if l.count()+len(l.rejecting) == 0 {
 			return nil
 		}
 		select {
@@ -219,7 +222,7 @@ type conn struct {
 	state atomic.Int32
 
 	// Of the reads so far: the bytes since the last read that had a line end in
-	// it, and whether the last one ran out of time.
+	// it (of no meaning under TLS), and whether the last one ran out of time.
 	unbroken int
 	late     bool
 

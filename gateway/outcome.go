@@ -185,6 +185,6 @@ func refused(f *event.Refusal, retryAfter func() time.Duration) *problem {
 // come back by themselves.
 func unknownOutcome(timeout, retryAfter time.Duration) *problem {
 	return &problem{status: 503, code: event.CodeOutcomeUnknown, retryAfter: retryAfter,
-		detail: fmt.Sprintf("The events were taken, but whether they are stored was not known within %s. "+
+		detail: fmt.Sprintf("The events were taken, but whether they are stored was not known in time (at most %s). "+
 			"Sending the same events with the same ids again is safe.", timeout)}
 }

@@ -28,6 +28,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// lastWords is how long a shutdown that ran out of time lets answers leave.
+const lastWords = 100 * time.Millisecond
+
 // prefetched is how much of a body fasthttp has read when the handler starts.
 const prefetched = 8 << 10
 
@@ -40,7 +43,7 @@ type Options struct {
 	RequestTimeout time.Duration
 	HeaderTimeout  time.Duration // from a request's first byte to the end of its header, or of a body up to 8 KiB (10 s)
 	BodyTimeout    time.Duration // from there to the end of a larger body (30 s)
-	WriteTimeout   time.Duration // to write an answer (10 s)
+	WriteTimeout   time.Duration // to write an answer, a page of events included (30 s)
 	IdleTimeout    time.Duration // between two requests of a connection (75 s)
 
 	MaxConns  int // connections at once; beyond it they get 503 (65,536)
@@ -64,7 +67,7 @@ func (o *Options) defaults() {
 		{&o.RequestTimeout, 5 * time.Second},
 		{&o.HeaderTimeout, 10 * time.Second},
 		{&o.BodyTimeout, 30 * time.Second},
-		{&o.WriteTimeout, 10 * time.Second},
+		{&o.WriteTimeout, 30 * time.Second},
 		{&o.IdleTimeout, 75 * time.Second},
 	} {
 		if *d.v <= 0 {
@@ -193,13 +196,26 @@ func (s *Server) Serve(ln net.Listener) error {
 	return err
 }
 
+// Connections returns how many connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, l := range s.listeners {
+		n += l.count()
+	}
+	return n
+}
+
 // StartDraining makes every new event a 503 that closes its connection. What
 // is under way goes on, and reads are still answered.
 func (s *Server) StartDraining() { s.draining.Store(true) }
 
 // Shutdown stops listening, closes the connections that wait for a request,
-// and returns once those under way are answered. When ctx is over first, they
-// are cut off and ctx's error is returned. Serve returns in either case.
+// and returns once those under way are answered. When ctx is over first, those
+// that wait for an outcome are answered outcome_unknown, the others are cut off
+// a tenth of a second later, and ctx's error is returned. Serve returns in
+// either case.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.StartDraining()
 	s.mu.Lock()
@@ -222,9 +238,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return err
 	}
 	if first {
-		close(s.quit)
+		close(s.quit) // whoever waits for an outcome is told that it is unknown
 	}
+	last, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
 	for _, l := range listeners {
+		_ = l.wait(last)
 		l.closeAll()
 	}
 	return ctx.Err()

@@ -92,6 +92,7 @@ func TestShutdown(t *testing.T) {
 		if err := p.srv.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Shutdown: %v", err)
 		}
+		under.receive().want(t, 503, event.CodeOutcomeUnknown)
 		if !under.closed() || !slow.closed() {
 			t.Error("a connection is still open")
 		}

@@ -197,6 +197,34 @@ func TestReadingWhenItCannotBe(t *testing.T) {
 	}
 }
 
+// TestAPageThatNobodyReads: a client that asks for more than the kernel buffers
+// and does not read it loses its connection, not the server its memory.
+func TestAPageThatNobodyReads(t *testing.T) {
+	large := func(p *port) {
+		p.store.read = func(context.Context, event.Query) (event.Page, error) {
+			data := []byte(`{"text":"` + strings.Repeat("x", 200_000) + `"}`)
+			page := event.Page{Events: make([]event.Event, 100)}
+			for i := range page.Events {
+				page.Events[i].Data = data
+			}
+			return page, nil
+		}
+	}
+	p := start(t, func(p *port, o *Options) { large(p); o.WriteTimeout = 200 * time.Millisecond })
+	c := p.dial()
+	c.send(request("GET /v1/users/u/events", "", ""))
+	eventually(t, "the answer is made", func() bool { return len(p.observed()) == 1 })
+	eventually(t, "the connection is cut", func() bool { return p.srv.Connections() == 0 })
+
+	// Who reads it gets all of it.
+	patient := start(t, func(p *port, _ *Options) { large(p) })
+	a := patient.do("GET /v1/users/u/events", "", "")
+	a.want(t, 200, "")
+	if n := len(a.doc["events"].([]any)); n != 100 || len(a.body) < 20_000_000 {
+		t.Errorf("%d events, %d bytes", n, len(a.body))
+	}
+}
+
 func TestOptions(t *testing.T) {
 	p := start(t, nil)
 	for target, allow := range map[string]string{

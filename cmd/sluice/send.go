@@ -81,6 +81,7 @@ func (c sendCmd) Run(ctx context.Context, std stdio) error {
 		case <-over:
 			return
 		}
+		fmt.Fprintln(s.std.Err, "stopping: waiting for the answers under way; interrupt again to end at once")
 		s.stop(errInterrupted)
 		select {
 		case <-signals:
@@ -124,7 +125,7 @@ func (c sendCmd) prepare(std stdio) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSender(c, std, target, key, fields, parser, inputs)
+	return newSender(c, std, target, key, fields, parser, inputs), nil
 }
 
 // endpoint is the URL that events are posted to.
@@ -188,7 +189,7 @@ func sendInputs(names []string, stdin interface{ Read([]byte) (int, error) }) ([
 	var inputs []*sendInput
 	for _, name := range names {
 		if name == "-" {
-			if slices.ContainsFunc(inputs, func(in *sendInput) bool { return in.stdin != nil }) {
+			if slices.ContainsFunc(inputs, func(in *sendInput) bool { return in.path == "" }) {
 				return nil, errors.New("the standard input can be read only once")
 			}
 			inputs = append(inputs, &sendInput{name: "standard input", stdin: stdin, size: -1})

@@ -59,7 +59,10 @@ func (b *sendBody) build(batch []*sendItem) ([]byte, error) {
 		if _, err := b.gzip.Write(b.plain); err != nil {
 			return nil, err
 		}
-		return b.packed.Bytes(), b.gzip.Close()
+		if err := b.gzip.Close(); err != nil {
+			return nil, err
+		}
+		return b.packed.Bytes(), nil
 	case "zstd":
 		if b.zstd == nil {
 			var err error

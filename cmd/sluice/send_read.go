@@ -123,8 +123,9 @@ func (r *valueReader) next() (readEvent, error) {
 		if _, err := r.dec.ReadToken(); err != nil {
 			return readEvent{}, r.explain(err)
 		}
+		end := r.dec.InputOffset()
 		if _, err := r.dec.ReadToken(); err != io.EOF {
-			return readEvent{}, fmt.Errorf("there is something after the end of the array, at byte %d", r.dec.InputOffset())
+			return readEvent{}, fmt.Errorf("there is something after the end of the array, which is at byte %d", end)
 		}
 		return readEvent{}, io.EOF
 	}
@@ -187,6 +188,8 @@ func (g *guardReader) Read(p []byte) (int, error) {
 		p = p[:min(int64(len(p)), g.allow-g.given)]
 	case g.given-g.dec.InputOffset() > maxToken:
 		return 0, errToken
+	default:
+		p = p[:min(len(p), 64<<10)]
 	}
 	n, err := g.r.Read(p)
 	g.given += int64(n)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"sluice/config"
 )
@@ -73,7 +72,7 @@ func newSendReport(s *sender) (*sendReport, error) {
 		}
 		r.errors = f
 	}
-	if f, ok := s.std.Err.(*os.File); ok && !s.cmd.Quiet && term.IsTerminal(int(f.Fd())) {
+	if s.tty != nil {
 		total := int64(0)
 		for _, in := range s.inputs {
 			if in.size < 0 || total < 0 {
@@ -82,7 +81,7 @@ func newSendReport(s *sender) (*sendReport, error) {
 			}
 			total += in.size
 		}
-		r.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true),
+		r.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(s.std.Err), progressbar.OptionShowBytes(true),
 			progressbar.OptionFullWidth(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	}
 	return r, nil
@@ -300,4 +299,16 @@ func (sum sendSummary) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s\n%s in %.1f s, %.0f events/s; %s, %d refused\n", strings.Join(parts, ", "),
 		config.Size(sum.Bytes).About(), sum.Seconds, sum.PerSecond, count(int(sum.Retries), "repeated request"), sum.Refused)
+}
+
+// lockedWriter is a writer for many goroutines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

@@ -12,10 +12,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/term"
 	"golang.org/x/time/rate"
 
 	"sluice/event"
@@ -52,7 +54,8 @@ type sendItem struct {
 // that, and those under way are waited for.
 type sender struct {
 	cmd    sendCmd
-	std    stdio
+	std    stdio    // Err may be written to by many at once
+	tty    *os.File // the error stream, if it is a terminal that a bar is wanted on
 	target *url.URL
 	key    string
 	fields event.Fields
@@ -73,13 +76,17 @@ type sender struct {
 	cause    error // why, once stopping is closed
 }
 
-func newSender(c sendCmd, std stdio, target *url.URL, key string, f event.Fields, p *event.Parser, inputs []*sendInput) (*sender, error) {
+func newSender(c sendCmd, std stdio, target *url.URL, key string, f event.Fields, p *event.Parser, inputs []*sendInput) *sender {
 	s := &sender{
 		cmd: c, std: std, target: target, key: key, fields: f, parser: p, inputs: inputs,
 		coding: c.compression(target), limit: rate.NewLimiter(rate.Inf, 0), seed: maphash.MakeSeed(),
 		held: semaphore.NewWeighted(maxHeld), stopping: make(chan struct{}),
 	}
 	rand.Read(s.runID[:]) // never fails
+	if f, ok := std.Err.(*os.File); ok && !c.Quiet && term.IsTerminal(int(f.Fd())) {
+		s.tty = f
+	}
+	s.std.Err = &lockedWriter{w: std.Err}
 	if c.Rate > 0 {
 		s.limit = rate.NewLimiter(rate.Limit(c.Rate), c.Batch)
 	}
@@ -97,12 +104,7 @@ func newSender(c sendCmd, std stdio, target *url.URL, key string, f event.Fields
 		in.track = newSendTrack()
 	}
 	s.stores = s.statesOf(inputs)
-	for _, store := range s.stores {
-		if err := store.load(); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
+	return s
 }
 
 // statesOf returns the state files there are to be: none for what cannot be
@@ -187,9 +189,14 @@ func (s *sender) run(ctx context.Context) error {
 	return s.finish(ctx)
 }
 
-// beginStates writes the state files once, to see whether that works. Only one
-// that was asked for has to.
+// beginStates takes up what earlier runs have left, and writes the state files
+// once, to see whether that works. Only one that was asked for has to.
 func (s *sender) beginStates() error {
+	for _, store := range s.stores {
+		if err := store.load(); err != nil {
+			return err
+		}
+	}
 	kept := s.stores[:0]
 	for _, store := range s.stores {
 		err := store.save()
