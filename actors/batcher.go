@@ -50,7 +50,7 @@ func (b *batcher) Receive(ctx actor.Context) {
 // in the mailbox already have been taken in too: one request's events of many
 // users make one batch.
 func (b *batcher) append(ctx actor.Context, m messages.Append) {
-	opened := b.lanes.append(m, time.Now())
+	opened := b.lanes.append(m)
 	if linger := b.lanes.policy.Linger; linger > 0 {
 		for _, o := range opened {
 			if !o.sealed {

@@ -56,7 +56,7 @@ func newLanes(policy BatchPolicy) *lanes {
 
 // append adds the events of one user and one partition, in order. It returns the
 // batches it has opened, for whoever sets linger timers.
-func (l *lanes) append(m messages.Append, now time.Time) (opened []*batch) {
+func (l *lanes) append(m messages.Append) (opened []*batch) {
 	ln := l.byLane[m.Lane]
 	if ln == nil {
 		ln = &lane{number: m.Lane}
@@ -70,7 +70,7 @@ func (l *lanes) append(m messages.Append, now time.Time) (opened []*batch) {
 			b = nil
 		}
 		if b == nil {
-			b = l.start(ln, m, now)
+			b = l.start(ln, m)
 			opened = append(opened, b)
 		}
 		b.add(m.User, it)
@@ -82,9 +82,9 @@ func (l *lanes) append(m messages.Append, now time.Time) (opened []*batch) {
 	return opened
 }
 
-func (l *lanes) start(ln *lane, m messages.Append, now time.Time) *batch {
+func (l *lanes) start(ln *lane, m messages.Append) *batch {
 	l.seq++
-	b := &batch{since: now}
+	b := &batch{since: time.Now()}
 	b.Seq, b.Lane, b.Key = l.seq, m.Lane, m.Key
 	b.Events, l.spare = l.spare, nil
 	if l.usual > 1 {

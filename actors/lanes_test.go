@@ -85,7 +85,7 @@ func playLanes(linger time.Duration, script string) string {
 				e.ID += "'"
 			}
 			m.Items = []messages.Item{{Event: e}}
-			l.append(m, time.Time{})
+			l.append(m)
 		}
 	}
 	return strings.Join(left, " ")
@@ -99,7 +99,7 @@ func TestABatchKnowsWhoseEventsItHolds(t *testing.T) {
 		for _, s := range seqs {
 			m.Items = append(m.Items, messages.Item{Seq: s, Where: s == 7})
 		}
-		l.append(m, time.Time{})
+		l.append(m)
 	}
 	add(ann, 1, 2)
 	add(ann, 3)

@@ -53,7 +53,7 @@ type shard struct {
 
 	users      map[string]*resident
 	live, rest list
-	now        int64 // ns since the Unix epoch, as of the last Sweep
+	now        time.Time // as of the last Sweep, or the start
 
 	epoch uint64
 	order []*resident
@@ -69,7 +69,7 @@ type shard struct {
 }
 
 func newShard(t *tenant, worker *Worker, policy *mailboxPolicy) *shard {
-	s := &shard{tenant: t, worker: worker, policy: policy, users: make(map[string]*resident), now: time.Now().UnixNano()}
+	s := &shard{tenant: t, worker: worker, policy: policy, users: make(map[string]*resident), now: time.Now()}
 	s.live.init()
 	s.rest.init()
 	s.props = actor.PropsFromProducer(
@@ -170,7 +170,7 @@ func (s *shard) find(name string) *resident {
 }
 
 func (s *shard) deliver(ctx actor.Context, r *resident, items []messages.Item) {
-	r.seen = s.now
+	r.seen = s.now.UnixNano()
 	if r.retiring {
 		if r.held == nil {
 			r.held = new([]messages.Item)
@@ -284,7 +284,7 @@ const sweepAtMost = 4096
 // sweep puts users to rest that have been idle, and forgets those at rest whose
 // ids have all left the dedupe window.
 func (s *shard) sweep(ctx actor.Context, m messages.Sweep) {
-	s.now = m.Now.UnixNano()
+	s.now = m.Now
 	for range sweepAtMost {
 		r := s.live.oldest()
 		if r == nil || r.seen >= m.Idle.UnixNano() || r.retiring {

@@ -121,13 +121,13 @@ func (u *user) passivate(ctx actor.Context) {
 
 // deliver accepts what is new and within the cap, and sends it on.
 func (u *user) deliver(ctx actor.Context, items []messages.Item) {
-	now := time.Now()
+	now := u.home.now // to the second, which is what windows count in
 	u.expire(u.home.tenant, now)
 	if len(u.unsent) == 0 {
 		u.unsent = items[:0] // in place: never ahead of what is read
 	}
 	for i := range items {
-		if u.accept(&items[i], now) {
+		if u.accept(&items[i], uint32(now.Unix())) {
 			u.unsent = append(u.unsent, items[i])
 		}
 	}
@@ -141,13 +141,13 @@ func (u *user) deliver(ctx actor.Context, items []messages.Item) {
 
 // accept takes one event in: it reports whether the event goes to the sinks, and
 // has answered it, or made it wait, otherwise.
-func (u *user) accept(it *messages.Item, now time.Time) bool {
+func (u *user) accept(it *messages.Item, now uint32) bool {
 	if it.Receipt.Settled(int(it.Index)) {
 		return false // this message is handled for the second time
 	}
 	u.seen(it.Event.Received / 1000)
 	m := markOf(it.Event.ID)
-	m.at = uint32(now.Unix())
+	m.at = now
 	if f := u.flightOf(m); f != nil {
 		u.attach(f, it)
 		return false

@@ -33,6 +33,7 @@ type window struct {
 	table *table // nil while the ring is at most tableFrom long
 	head  int32
 	len   int32
+	since uint32 // when the oldest mark was stored: known without touching the ring
 }
 
 type table []uint32
@@ -76,7 +77,9 @@ func (w *window) add(m mark, size int) {
 	}
 	at := w.place(w.len)
 	w.ring[at] = m
-	w.len++
+	if w.len++; w.len == 1 {
+		w.since = m.at
+	}
 	if w.table != nil {
 		slot, _ := w.find(m)
 		(*w.table)[slot] = uint32(at) + 1
@@ -85,7 +88,10 @@ func (w *window) add(m mark, size int) {
 
 // expire drops the marks that are older than since, in seconds since the epoch.
 func (w *window) expire(since uint32) {
-	for w.len > 0 && w.ring[w.head].at < since {
+	if w.len == 0 || w.since >= since {
+		return
+	}
+	for w.len > 0 && w.since < since {
 		w.drop()
 	}
 	if w.len == 0 {
@@ -98,7 +104,7 @@ func (w *window) oldest() uint32 {
 	if w.len == 0 {
 		return 0
 	}
-	return w.ring[w.head].at
+	return w.since
 }
 
 // place returns where in the ring the ith mark from the oldest stands.
@@ -118,7 +124,9 @@ func (w *window) drop() {
 		}
 	}
 	w.head = w.place(1)
-	w.len--
+	if w.len--; w.len > 0 {
+		w.since = w.ring[w.head].at
+	}
 }
 
 // grow doubles the ring, up to size, and builds the table once it pays.
