@@ -19,8 +19,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-
-	"sluice/event"
 )
 
 func TestMain(m *testing.M) {
@@ -292,12 +290,4 @@ func (a *answer) want(t testing.TB, status int, code string) {
 	if a.StatusCode != status || (code != "" && a.doc["code"] != code) {
 		t.Fatalf("answered %d %s, want %d %s", a.StatusCode, a.body, status, code)
 	}
-}
-
-func stored(n int) func(event.Request) ([]event.Outcome, *event.Refusal) {
-	outcomes := make([]event.Outcome, n)
-	for i := range outcomes {
-		outcomes[i] = event.Outcome{ID: "x", Fate: event.Stored}
-	}
-	return outcomesOf(outcomes...)
 }

@@ -20,7 +20,7 @@ func pipelineTenants(cfg *config.Config, open stores) []actors.TenantConfig {
 		t := cfg.Tenants[name]
 		linger := time.Duration(-1)
 		if !t.Batch.Linger.Auto {
-			linger = time.Duration(t.Batch.Linger.Wait)
+			linger = t.Batch.Linger.Wait
 		}
 		a := actors.TenantConfig{
 			Name:   name,

@@ -136,7 +136,7 @@ func isOversize(err error) bool {
 // context.Canceled to both, and who reads that of a ctx that is well is misled.
 func cutOff(ctx context.Context, err error) error {
 	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-		return fmt.Errorf("%w (%v)", gocql.ErrConnectionClosed, err)
+		return fmt.Errorf("%w (%s)", gocql.ErrConnectionClosed, err.Error())
 	}
 	return err
 }

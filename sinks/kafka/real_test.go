@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -292,8 +293,8 @@ func TestTopicsOwnLimits(t *testing.T) {
 				}
 				return nil
 			})
-			partial, ok := err.(*sinks.PartialError)
-			if !ok || len(partial.Failed) != 4 {
+			var partial *sinks.PartialError
+			if !errors.As(err, &partial) || len(partial.Failed) != 4 {
 				t.Fatalf("Write: %v, want four failed", err)
 			}
 			for _, bad := range []int{0, 17, 18, 59} {

@@ -122,7 +122,7 @@ func TestASecondWriteOfALaneIsRefused(t *testing.T) {
 			if err == nil {
 				m.Unlock()
 			}
-			return fmt.Errorf("the first Write has not begun (%v)", err)
+			return fmt.Errorf("the first Write has not begun: %w", err)
 		}
 		return nil
 	})
