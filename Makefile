@@ -36,7 +36,7 @@ fuzz: ## Fuzz every parser for FUZZTIME (30s) each
 	dev/fuzz
 
 bench: ## Run the benchmarks; bench/README.md says how results are kept
-	go test -run '^$$' -bench . -benchmem ./event ./actors ./gateway ./sinks/memory ./sinks/local
+	bench/run
 
 fmt: ## Format the code
 	gofmt -w $$(git ls-files '*.go')
