@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -121,9 +122,14 @@ func (r *sendReport) notAccepted(item *sendItem, outcome, code, message string) 
 	r.s.held.Release(item.weight)
 }
 
+// ofRequest is where an error is in the body of a request, at the end of a
+// message. The sender of a file looks for it in the file, whose line is told.
+var ofRequest = regexp.MustCompile(` \(line \d+(, column \d+, byte offset \d+)?\)$`)
+
 // tell writes an event that was not accepted to the errors file, and the first
 // few to the error stream.
 func (r *sendReport) tell(item *sendItem, outcome, code, message string) {
+	message = ofRequest.ReplaceAllString(message, "")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.errors != nil && r.failure == nil {
@@ -259,12 +265,16 @@ func (s *sender) finish(ctx context.Context) error {
 	if r.errors != nil {
 		errs = append(errs, r.errors.Close())
 	}
-	if sum.Complete {
-		for _, store := range s.stores {
+	kept := ""
+	for _, store := range s.stores {
+		if sum.Complete || store.untouched() {
 			errs = append(errs, store.remove())
+			continue
 		}
-	} else {
-		errs = append(errs, s.saveStates())
+		errs = append(errs, store.save())
+		if kept == "" {
+			kept = store.path
+		}
 	}
 	r.clear()
 	if s.cmd.JSON {
@@ -272,8 +282,8 @@ func (s *sender) finish(ctx context.Context) error {
 	} else if !s.cmd.Quiet {
 		sum.print(s.std.Out)
 	}
-	if !sum.Complete && len(s.stores) > 0 {
-		fmt.Fprintf(s.std.Err, "To go on where this stopped, run the same command again: what is confirmed is in %s.\n", s.stores[0].path)
+	if kept != "" {
+		fmt.Fprintf(s.std.Err, "To go on where this stopped, run the same command again: what is confirmed is in %s.\n", kept)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return &exitError{exitFailed, err}

@@ -295,6 +295,23 @@ func replaceFile(path string, b []byte) error {
 	return dir.Sync()
 }
 
+// untouched reports whether not one event has a result or may be stored: then
+// there is nothing to remember, and a state would only tie the inputs to a
+// destination that may have been a mistake.
+func (s *sendStore) untouched() bool {
+	for _, in := range s.inputs {
+		f := in.snapshot()
+		open := uint64(0)
+		for _, r := range f.Open {
+			open += r[1] - r[0]
+		}
+		if f.Complete || open < f.Read || len(f.InDoubt) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // remove takes the state away: there is nothing left to go on with. What it
 // knows of inputs that were not sent this time stays.
 func (s *sendStore) remove() error {

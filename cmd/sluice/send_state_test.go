@@ -160,7 +160,7 @@ func TestSendEndsAtOnceAtTheSecondInterrupt(t *testing.T) {
 		<-release
 		return true
 	})
-	file := writeFile(t, "a.ndjson", strings.Join(lines(100, true), "\n"))
+	file := writeFile(t, "a.ndjson", strings.Join(mixed(100), "\n"))
 	cmd, stderr := sendProcess(t, "--url", g.URL, "--timeout=1h", file)
 	<-arrived
 	ended := make(chan error, 1)
@@ -279,6 +279,17 @@ func TestSendStateHoldsSeveralFilesAndNoKey(t *testing.T) {
 	}
 	if _, err := os.Stat(state); !os.IsNotExist(err) {
 		t.Error("the state is left behind")
+	}
+}
+
+func TestSendLeavesNoStateWhereNothingWasSent(t *testing.T) {
+	g := newFakeGateway(t)
+	file := writeFile(t, "a.ndjson", strings.Join(mixed(1000), "\n"))
+	if r := runSend(t, nil, "--url", g.URL, "--key=wrong", file); r.exit != 1 || !strings.Contains(r.stderr, "401 unknown_key") || strings.Contains(r.stderr, "run the same command again") {
+		t.Fatalf("%+v\n%s", r, r.stderr)
+	}
+	if r := runSend(t, nil, "--url", g.URL, file); r.exit != 0 || r.Accepted != 1000 {
+		t.Fatalf("%+v\n%s", r, r.stderr)
 	}
 }
 

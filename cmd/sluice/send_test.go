@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -477,6 +478,36 @@ func TestSendOfASlowStreamDoesNotWaitForFullBatches(t *testing.T) {
 	}()
 	if r := runSend(t, in, "--url", g.URL, "-"); r.exit != 0 || r.Accepted != 3 {
 		t.Errorf("%+v\n%s", r, r.stderr)
+	}
+}
+
+// TestSendManualNamesEveryFlag holds docs/send.md against the command line.
+func TestSendManualNamesEveryFlag(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/send.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser, err := kong.New(&sendCmd{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range parser.Model.Flags {
+		if flag.Name != "help" && !bytes.Contains(manual, []byte("`--"+flag.Name)) {
+			t.Errorf("docs/send.md does not know --%s", flag.Name)
+		}
+	}
+	var summary map[string]any
+	b, err := json.Marshal(sendSummary{})
+	if err == nil {
+		err = json.Unmarshal(b, &summary)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range summary {
+		if !bytes.Contains(manual, []byte("`"+name+"`")) {
+			t.Errorf("docs/send.md does not know %s of the summary", name)
+		}
 	}
 }
 
