@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -13,16 +12,10 @@ import (
 
 // create makes the topic with the configured partitions and replication. That
 // it exists by now is no error.
-//
-// Its records are kept by the time of their arrival (see doc.go): otherwise an
-// event that is older than the retention would be stored, confirmed, and deleted
-// within minutes.
 func (t *topic) create(ctx context.Context) error {
 	cfg := t.c.cfg
-	arrival := logAppendTime
 	detail := map[string]*sarama.TopicDetail{t.name: {
 		NumPartitions: int32(cfg.Partitions), ReplicationFactor: int16(cfg.Replication),
-		ConfigEntries: map[string]*string{settingTimestamp: &arrival},
 	}}
 	var refused error
 	err := t.c.ask(ctx, func(b *sarama.Broker) error {
@@ -130,15 +123,8 @@ func (c *Cluster) visit(ctx context.Context, l *layout) map[string]error {
 	return down
 }
 
-// Settings of a topic that matter here.
-const (
-	settingInSync    = "min.insync.replicas"
-	settingTimestamp = "message.timestamp.type"
-	settingRetention = "retention.ms"
-	settingCleanup   = "cleanup.policy"
-
-	logAppendTime = "LogAppendTime"
-)
+// settingInSync is the topic's setting that says how many replicas must confirm.
+const settingInSync = "min.insync.replicas"
 
 // minInSync returns the topic's min.insync.replicas, 0 where we may not know.
 // The topic's settings are asked for once.
@@ -149,46 +135,38 @@ func (t *topic) minInSync(ctx context.Context) int {
 	if n != 0 {
 		return max(n, 0)
 	}
-	settings, err := t.settings(ctx)
+	value, err := t.setting(ctx, settingInSync)
 	if err != nil {
 		return 0 // the metadata was there a moment ago: ask again next time
 	}
-	n, err = strconv.Atoi(settings[settingInSync])
+	n, err = strconv.Atoi(value)
 	if err != nil {
 		n = -1 // refused: most often for want of DESCRIBE_CONFIGS, which nobody has to grant us
 	}
 	t.mu.Lock()
-	first := t.inSync == 0
 	t.inSync = n
 	t.mu.Unlock()
-	kept := settings[settingRetention]
-	if first && kept != "" && kept != "-1" && settings[settingTimestamp] != logAppendTime &&
-		strings.Contains(settings[settingCleanup], "delete") {
-		t.c.log.Warn("kafka topic deletes events by their own time: one that comes later than the retention is deleted soon after it was stored; set message.timestamp.type=LogAppendTime to keep each for that long",
-			"topic", t.name, settingRetention, kept)
-	}
 	return max(n, 0)
 }
 
-// settings asks for the topic's settings. Where we may not read them there are
-// none.
-func (t *topic) settings(ctx context.Context) (map[string]string, error) {
-	found := map[string]string{}
+// setting asks for one of the topic's settings, empty where we may not read it.
+func (t *topic) setting(ctx context.Context, name string) (value string, err error) {
 	request := &sarama.DescribeConfigsRequest{Version: 2, Resources: []*sarama.ConfigResource{{
-		Type: sarama.TopicResource, Name: t.name,
-		ConfigNames: []string{settingInSync, settingTimestamp, settingRetention, settingCleanup},
+		Type: sarama.TopicResource, Name: t.name, ConfigNames: []string{name},
 	}}}
-	err := t.c.ask(ctx, func(b *sarama.Broker) error {
+	err = t.c.ask(ctx, func(b *sarama.Broker) error {
 		answer, err := b.DescribeConfigs(request)
 		if err != nil {
 			return err
 		}
 		for _, r := range answer.Resources {
 			for _, c := range r.Configs {
-				found[c.Name] = c.Value
+				if c.Name == name {
+					value = c.Value
+				}
 			}
 		}
 		return nil
 	})
-	return found, err
+	return value, err
 }

@@ -3,8 +3,7 @@
 // # Records
 //
 // An event is one record: the key is its user, the value its own bytes, the
-// record's timestamp its time (see recordTime for what a broker would refuse),
-// and the headers, all of them text, are
+// record's timestamp its time of receipt, and the headers, all of them text, are
 //
 //	id        the event's id
 //	tenant    the tenant it belongs to
@@ -12,12 +11,9 @@
 //	ts        its time, decimal milliseconds since the Unix epoch
 //	received  its time of receipt, decimal microseconds since the Unix epoch
 //
-// Kafka deletes a segment when its newest record is older than the topic's
-// retention, by the record's timestamp. Events of long ago would be gone minutes
-// after they were stored, so a topic that create_topics makes has
-// message.timestamp.type=LogAppendTime: its records carry, and are kept by, the
-// time they arrived. A topic made by others is as they made it; where it goes by
-// the events' time, the first probe logs a warning.
+// The timestamp is not the event's own time, because Kafka counts a topic's
+// retention from it: an event of last month would be confirmed, and deleted
+// minutes later. The brokers also refuse times that are far ahead.
 //
 // # Partitions and order
 //

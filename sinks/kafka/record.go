@@ -9,24 +9,12 @@ import (
 	"sluice/event"
 )
 
-// maxAhead is how far a record's timestamp may be ahead of the event's receipt:
-// half of what a broker allows by default (message.timestamp.after.max.ms, one
-// hour), since clocks differ.
-const maxAhead = int64(30 * time.Minute / time.Millisecond)
-
 // headersPerRecord: id, tenant, type, ts, received.
 const headersPerRecord = 5
 
-// recordTime returns the timestamp of e's record in ms: the event's, except
-// where a broker would refuse it. Kafka knows no time before 1970, and refuses
-// the far future. The header ts has the event's own time in any case.
-func recordTime(e *event.Event) int64 {
-	received := max(e.Received/1000, 0)
-	if e.TS > received+maxAhead {
-		return received
-	}
-	return max(e.TS, 0)
-}
+// recordTime returns the timestamp of e's record in ms: its receipt, because
+// retention counts from it (see doc.go).
+func recordTime(e *event.Event) int64 { return max(e.Received/1000, 0) }
 
 // recordSize returns the bytes of e's record before compression, to within the
 // few that the lengths take.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/IBM/sarama"
 
@@ -102,25 +101,6 @@ func TestStreamRenews(t *testing.T) {
 	} {
 		if tc.s.renew(); tc.s != tc.want {
 			t.Errorf("%s: %+v, want %+v", tc.name, tc.s, tc.want)
-		}
-	}
-}
-
-func TestRecordTimeIsOneABrokerTakes(t *testing.T) {
-	const received = int64(1_700_000_000_000)
-	for _, tc := range []struct {
-		name     string
-		ts, want int64
-	}{
-		{"its own", received - 5000, received - 5000},
-		{"a little ahead", received + 60_000, received + 60_000},
-		{"far ahead is the receipt", received + maxAhead + 1, received},
-		{"before 1970 is 1970", -1, 0},
-		{"the year 1", time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), 0},
-		{"the year 9999", time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli(), received},
-	} {
-		if got := recordTime(&event.Event{TS: tc.ts, Received: received*1000 + 999}); got != tc.want {
-			t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
 		}
 	}
 }
