@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ func BenchmarkPipeline(b *testing.B) {
 }
 
 func benchPipeline(b *testing.B, size, users, clients int) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as sluice serve does
 	sink := memory.New(memory.Options{})
 	p := start(b, Options{Tenants: []TenantConfig{testTenant("bench", sink)}})
 	in := p.Tenant("bench")

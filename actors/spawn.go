@@ -74,7 +74,7 @@ func (s *tenantSupervisor) spawn(ctx actor.Context) error {
 		stage: event.StageValidator, size: t.cfg.Pools.Validators, worker: s.pipeline.worker, keep: 1024,
 		produce: func(int, *Mailbox) func() actor.Actor {
 			return func() actor.Actor {
-				return &validator{tenant: t, counts: make([]int, len(t.shards)),
+				return &validator{tenant: t, ends: make([]int, len(t.shards)),
 					validator: event.NewValidator(t.cfg.Name, t.cfg.Fields, t.cfg.Limits)}
 			}
 		},

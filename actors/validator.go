@@ -17,9 +17,8 @@ type validator struct {
 	tenant    *tenant
 	validator *event.Validator
 
-	items  []messages.Item // of the request in hand
-	shards []uint8         // of each item
-	counts []int           // of items, by shard
+	shards []uint8 // of each event of the request in hand
+	ends   []int   // by shard: where its next item goes
 }
 
 // Receive implements actor.Actor.
@@ -30,11 +29,14 @@ func (v *validator) Receive(ctx actor.Context) {
 	}
 }
 
+// validate checks the events, and hands each shard its items in the order of the
+// request. The items of all shards share one array; their parts do not overlap.
 func (v *validator) validate(ctx actor.Context, m messages.Validate) {
 	t := v.tenant
 	received := m.Received.UnixMicro()
-	v.items, v.shards = v.items[:0], v.shards[:0]
-	clear(v.counts)
+	v.sort(m.Raws)
+	items := make([]messages.Item, len(m.Raws))
+	starts := append([]int(nil), v.ends...)
 	for i := range m.Raws {
 		raw := &m.Raws[i]
 		e, reason := v.validator.Validate(raw, received)
@@ -42,36 +44,31 @@ func (v *validator) validate(ctx actor.Context, m messages.Validate) {
 			t.settle(m.Receipt, raw.Index, event.Outcome{ID: raw.ID.Text, Fate: event.Rejected, Reason: reason})
 			continue
 		}
-		shard := shardOf(e.User, len(t.shards))
-		v.counts[shard]++
-		v.shards = append(v.shards, uint8(shard))
-		v.items = append(v.items, messages.Item{Event: e, Receipt: m.Receipt, Index: int32(raw.Index), Where: m.Where})
+		end := &v.ends[v.shards[i]]
+		items[*end] = messages.Item{Event: e, Receipt: m.Receipt, Index: int32(raw.Index), Where: m.Where}
+		*end++
 	}
 	t.metrics.ValidatorTime.Observe(time.Since(m.Received).Seconds())
-	v.send(ctx)
-	if cap(v.items) > 4096 {
-		v.items = nil
+	for shard, start := range starts {
+		if end := v.ends[shard]; end > start {
+			ctx.Send(t.shards[shard], messages.Route{Items: items[start:end:end]})
+		}
 	}
-	clear(v.items)
 }
 
-// send hands each shard its items, in the order of the request. They share one
-// array: its parts do not overlap.
-func (v *validator) send(ctx actor.Context) {
-	all := make([]messages.Item, len(v.items))
+// sort finds the shard of each event, and where the items of each shard begin.
+func (v *validator) sort(raws []event.Raw) {
+	v.shards = v.shards[:0]
+	clear(v.ends)
+	for i := range raws {
+		shard := shardOf(raws[i].User.Text, len(v.ends))
+		v.shards = append(v.shards, uint8(shard))
+		v.ends[shard]++
+	}
 	start := 0
-	for shard, n := range v.counts {
-		if n == 0 {
-			continue
-		}
-		part := all[start : start : start+n]
+	for shard, n := range v.ends {
+		v.ends[shard] = start
 		start += n
-		for i := range v.items {
-			if int(v.shards[i]) == shard {
-				part = append(part, v.items[i])
-			}
-		}
-		ctx.Send(v.tenant.shards[shard], messages.Route{Items: part})
 	}
 }
 
