@@ -137,6 +137,9 @@ func (c sendCmd) endpoint() (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return nil, fmt.Errorf("--url is %q: want one such as http://127.0.0.1:8080", c.URL)
 	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
 	if !strings.HasSuffix(u.Path, "/v1/events") {
 		u = u.JoinPath("v1", "events")
 	}
