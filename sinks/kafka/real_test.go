@@ -251,7 +251,7 @@ func TestTopicsOwnLimits(t *testing.T) {
 			b.Events[i].Data = []byte(strings.Repeat("x", 3000))
 		}},
 		{"too old a record", map[string]*string{"message.timestamp.before.max.ms": &tight}, func(i int, b *sinks.Batch) {
-			b.Events[i].TS = 1_000_000
+			b.Events[i].Received = 1_000_000
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
