@@ -161,12 +161,9 @@ func (w *producer) another(p *part, v verdict) bool {
 		w.topic.wrong(p.layout)
 		w.mayBeStored(p)
 		return true
-	case refused:
-		if !p.unsure {
-			w.notStored(p)
-		}
-		return false
-	default: // unsure
+	default: // refused, unsure
+		// The broker's word that it stored nothing is not needed: the same bytes again
+		// find out, and if this batch is given up the next one begins an epoch.
 		w.mayBeStored(p)
 		return false
 	}
