@@ -18,6 +18,7 @@ type validator struct {
 	validator *event.Validator
 
 	shards []uint8 // of each event of the request in hand
+	starts []int   // by shard: where its items begin
 	ends   []int   // by shard: where its next item goes
 }
 
@@ -36,7 +37,6 @@ func (v *validator) validate(ctx actor.Context, m messages.Validate) {
 	received := m.Received.UnixMicro()
 	v.sort(m.Raws)
 	items := make([]messages.Item, len(m.Raws))
-	starts := append([]int(nil), v.ends...)
 	for i := range m.Raws {
 		raw := &m.Raws[i]
 		e, reason := v.validator.Validate(raw, received)
@@ -49,7 +49,7 @@ func (v *validator) validate(ctx actor.Context, m messages.Validate) {
 		*end++
 	}
 	t.metrics.ValidatorTime.Observe(time.Since(m.Received).Seconds())
-	for shard, start := range starts {
+	for shard, start := range v.starts {
 		if end := v.ends[shard]; end > start {
 			ctx.Send(t.shards[shard], messages.Route{Items: items[start:end:end]})
 		}
@@ -65,8 +65,10 @@ func (v *validator) sort(raws []event.Raw) {
 		v.shards = append(v.shards, uint8(shard))
 		v.ends[shard]++
 	}
+	v.starts = v.starts[:0]
 	start := 0
 	for shard, n := range v.ends {
+		v.starts = append(v.starts, start)
 		v.ends[shard] = start
 		start += n
 	}
