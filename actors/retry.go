@@ -97,7 +97,9 @@ func (a *attempts) settle(p *pending, err error) {
 		p.failRest(a.refused, true)
 	default:
 		a.metrics.Retryable.Inc()
-		a.circuit.failure(err)
+		if !errors.Is(err, context.Canceled) { // we gave up, which says nothing about the sink
+			a.circuit.failure(err)
+		}
 	}
 }
 

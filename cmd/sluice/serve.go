@@ -264,23 +264,27 @@ func (g *group) run(ctx context.Context) error {
 		}
 	})
 	stop := make(chan struct{})
-	all.Add(func() error { return g.dataPort.Serve(g.data) }, func(error) { close(stop) })
-	all.Add(func() error { return g.until(ctx, stop) }, func(error) {})
+	all.Add(func() error { return g.serve(ctx, stop) }, func(error) { close(stop) })
 	g.log.Info("serving", "data", g.data.Addr().String(), "admin", g.admin.Addr().String(), "tenants", len(g.cfg.Tenants))
 	return all.Run()
 }
 
-// until waits for a reason to stop, then drains. The data port's Serve returns
-// in its course, and the admin port answers until its end.
-func (g *group) until(ctx context.Context, stop <-chan struct{}) error {
+// serve serves the data port until there is a reason to stop, then drains. It
+// returns when everything but the admin port has stopped, which answers until
+// then, and an error when something in flight was given up.
+func (g *group) serve(ctx context.Context, stop <-chan struct{}) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	served := make(chan error, 1)
+	go func() { served <- g.dataPort.Serve(g.data) }()
+	var failed error
 	select {
 	case s := <-signals:
 		g.log.Info("draining: a second signal ends the process at once", "signal", s.String(), "timeout", g.cfg.DrainTimeout.String())
 	case <-ctx.Done():
 	case <-stop:
+	case failed = <-served:
 	}
 	drained := make(chan error, 1)
 	go func() { drained <- g.drain() }()
@@ -288,7 +292,7 @@ func (g *group) until(ctx context.Context, stop <-chan struct{}) error {
 	for {
 		select {
 		case err := <-drained:
-			return err
+			return errors.Join(failed, err)
 		case s := <-signals:
 			if time.Since(start) < sameSignal {
 				continue
