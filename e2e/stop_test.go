@@ -188,7 +188,7 @@ func TestASecondSignalEndsTheProcessAtOnce(t *testing.T) {
 			return errors.New("it runs")
 		}
 	})
-	if code := p.exits(0); code != 1 {
+	if code := p.exits(grace); code != 1 {
 		t.Errorf("exit code %d after %v, want 1", code, time.Since(begun))
 	}
 }
