@@ -68,6 +68,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if bad := x.serve(); bad != nil {
 		x.refuse(bad)
 	}
+	if s.stopping.Load() {
+		ctx.SetConnectionClose()
+	}
 }
 
 // recover turns a panic into a 500: fasthttp would let it end the process.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -218,16 +219,14 @@ func undelivered() error {
 // TestEveryOperationCanFail sees to the statuses that each operation has for
 // reasons that are not its own.
 func TestEveryOperationCanFail(t *testing.T) {
-	p := start(t, func(p *port, o *Options) {
-		o.HeaderTimeout = 500e6
-		p.store.status = threeStatuses
-	})
+	p := start(t, func(p *port, _ *Options) { p.store.status = threeStatuses })
+	hasty := start(t, func(_ *port, o *Options) { o.HeaderTimeout = time.Second })
 	long := strings.Repeat("x", 9000)
 	for _, line := range []string{"POST /v1/events", "GET /v1/users/u", "GET /v1/users/u/events"} {
 		p.do(line+"?x="+long, "", "").want(t, 414, CodeURITooLong)
 		p.do(line, "X-Long: "+long, "").want(t, 431, CodeHeadersTooLarge)
 		p.do(line, "No-Key: 1", "").want(t, 401, CodeMissingKey)
-		c := p.dial()
+		c := hasty.dial()
 		c.send(line + " HTTP/1.1\r\nHost: a\r\n")
 		c.receive().want(t, 408, CodeClientTooSlow)
 	}

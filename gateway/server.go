@@ -97,6 +97,7 @@ type Server struct {
 	cert     atomic.Pointer[tls.Certificate]
 
 	draining atomic.Bool
+	stopping atomic.Bool   // every answer is the last of its connection
 	quit     chan struct{} // closed when a shutdown has run out of time
 
 	mu        sync.Mutex
@@ -218,6 +219,7 @@ func (s *Server) StartDraining() { s.draining.Store(true) }
 // either case.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.StartDraining()
+	s.stopping.Store(true)
 	s.mu.Lock()
 	first := !s.stopped
 	s.stopped = true
