@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"sluice/config"
 )
@@ -39,4 +42,22 @@ func newKey() string {
 	var bits [32]byte
 	rand.Read(bits[:]) // never fails
 	return "slk_" + base64.RawURLEncoding.EncodeToString(bits[:])
+}
+
+// givenKey returns the key in --key-file, or else that of --key or SLUICE_KEY.
+func givenKey(key, file string) (string, error) {
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("--key-file: %w", err)
+		}
+		key = string(b)
+	}
+	if key = strings.TrimSpace(key); key == "" {
+		return "", errors.New("no key: use --key-file, SLUICE_KEY or --key")
+	}
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", errors.New("the key holds characters that no key has")
+	}
+	return key, nil
 }

@@ -11,7 +11,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -113,7 +112,7 @@ func (c queryCmd) prepare() (*url.URL, string, error) {
 	case c.Timeout <= 0:
 		return nil, "", errors.New("--timeout has to be a time such as 30s")
 	}
-	key, err := c.key()
+	key, err := givenKey(c.Key, c.KeyFile)
 	if err != nil {
 		return nil, "", err
 	}
@@ -122,24 +121,6 @@ func (c queryCmd) prepare() (*url.URL, string, error) {
 	raw := strings.TrimSuffix(u.EscapedPath(), "/") + "/v1/users/" + user + "/events"
 	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+"/v1/users/"+c.User+"/events", raw
 	return u, key, nil
-}
-
-func (c queryCmd) key() (string, error) {
-	key := c.Key
-	if c.KeyFile != "" {
-		b, err := os.ReadFile(c.KeyFile)
-		if err != nil {
-			return "", fmt.Errorf("--key-file: %w", err)
-		}
-		key = string(b)
-	}
-	if key = strings.TrimSpace(key); key == "" {
-		return "", errors.New("no key: use --key-file, SLUICE_KEY or --key")
-	}
-	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", errors.New("the key holds characters that no key has")
-	}
-	return key, nil
 }
 
 // page asks for the events behind cursor, at most limit.

@@ -98,7 +98,7 @@ func (c sendCmd) prepare(std stdio) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.key()
+	key, err := givenKey(c.Key, c.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -149,24 +149,6 @@ func (c sendCmd) endpoint() (*url.URL, error) {
 		u.RawQuery = q.Encode()
 	}
 	return u, nil
-}
-
-func (c sendCmd) key() (string, error) {
-	key := c.Key
-	if c.KeyFile != "" {
-		b, err := os.ReadFile(c.KeyFile)
-		if err != nil {
-			return "", fmt.Errorf("--key-file: %w", err)
-		}
-		key = string(b)
-	}
-	if key = strings.TrimSpace(key); key == "" {
-		return "", errors.New("no key: use --key-file, SLUICE_KEY or --key")
-	}
-	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", errors.New("the key holds characters that no key has")
-	}
-	return key, nil
 }
 
 // compression resolves auto: within one machine it only costs.
