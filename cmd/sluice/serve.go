@@ -216,8 +216,10 @@ func listen(key, address string) (net.Listener, error) {
 	return ln, nil
 }
 
-// processBytes is what the process needs beside what the configuration bounds.
-const processBytes = 200 << 20
+// processBytes is what the heap may hold beside what the configuration bounds: the
+// 200 MiB that a process has besides, less what the garbage collector does not see,
+// which is the binary and the embedded store's cache and memtables.
+const processBytes = 100 << 20
 
 // limitMemory tells the garbage collector how much memory there is to use: it
 // then collects seldom while there is room, and in time when there is not. The
