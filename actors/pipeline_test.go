@@ -28,6 +28,16 @@ func (g *gate) hold(ctx context.Context, _ *sinks.Batch) error {
 	}
 }
 
+// awaitInFlight waits until n events of the user are in flight, duplicates that
+// wait for one of them counted.
+func awaitInFlight(t *testing.T, in *Intake, user string, n int) {
+	t.Helper()
+	until(t, fmt.Sprintf("%d events of %s are in flight", n, user), func() bool {
+		s, _, err := in.Status(t.Context(), user)
+		return err == nil && s.InFlight == n
+	})
+}
+
 func ids(events []event.Event) []string {
 	var all []string
 	for _, e := range events {
@@ -92,15 +102,9 @@ func TestDuplicates(t *testing.T) {
 		sink := memory.New(memory.Options{Keep: true, Faults: g.hold})
 		in := start(t, Options{Tenants: []TenantConfig{testTenant("acme", sink)}}).Tenant("acme")
 		first := submit(t, in, event.AckStored, ndjson(t, a))
-		until(t, "the first is in flight", func() bool {
-			s, _, err := in.Status(t.Context(), "ann")
-			return err == nil && s.InFlight == 1
-		})
+		awaitInFlight(t, in, "ann", 1)
 		second := submit(t, in, event.AckStored, ndjson(t, a))
-		until(t, "the second waits at its user", func() bool {
-			s, _, err := in.Status(t.Context(), "ann")
-			return err == nil && s.InFlight == 2
-		})
+		awaitInFlight(t, in, "ann", 2)
 		select {
 		case <-second.Done():
 			t.Fatal("the duplicate was answered before the first was stored")
@@ -128,15 +132,9 @@ func TestDuplicates(t *testing.T) {
 		}})
 		in := start(t, Options{Tenants: []TenantConfig{testTenant("acme", sink)}}).Tenant("acme")
 		first := submit(t, in, event.AckStored, ndjson(t, a))
-		until(t, "the first is in flight", func() bool {
-			s, _, err := in.Status(t.Context(), "ann")
-			return err == nil && s.InFlight == 1
-		})
+		awaitInFlight(t, in, "ann", 1)
 		second := submit(t, in, event.AckStored, ndjson(t, a))
-		until(t, "the second waits at its user", func() bool {
-			s, _, err := in.Status(t.Context(), "ann")
-			return err == nil && s.InFlight == 2
-		})
+		awaitInFlight(t, in, "ann", 2)
 		close(g.open)
 		if got := fates(await(t, first)) + " " + fates(await(t, second)); got != "r:sink_rejected r:sink_rejected" {
 			t.Errorf("fates %q", got)
