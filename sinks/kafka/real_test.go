@@ -235,6 +235,22 @@ func makeTopic(t testing.TB, broker, topic string, partitions int32, config map[
 	if err := admin.CreateTopic(topic, detail, false); err != nil {
 		t.Fatal(err)
 	}
+	// The controller says that it is made before the brokers have heard of it.
+	eventually(t, 20*time.Second, func() error {
+		found, err := admin.DescribeTopics([]string{topic})
+		if err != nil {
+			return err
+		}
+		for _, p := range found[0].Partitions {
+			if p.Leader < 0 {
+				return fmt.Errorf("partition %d has no leader", p.ID)
+			}
+		}
+		if n := len(found[0].Partitions); n != int(partitions) {
+			return fmt.Errorf("the broker knows %d partitions of %s: %w", n, topic, found[0].Err)
+		}
+		return nil
+	})
 }
 
 // TestTopicsOwnLimits: what a topic's configuration refuses fails for good, and
