@@ -161,9 +161,7 @@ func (w *producer) another(p *part, v verdict) bool {
 		w.topic.wrong(p.layout)
 		w.mayBeStored(p)
 		return true
-	default: // refused, unsure
-		// The broker's word that it stored nothing is not needed: the same bytes again
-		// find out, and if this batch is given up the next one begins an epoch.
+	default: // unsure: if this batch is given up, the next one begins an epoch
 		w.mayBeStored(p)
 		return false
 	}

@@ -12,11 +12,8 @@ type verdict uint8
 const (
 	// stored: the batch is in the log, by this attempt or an earlier one.
 	stored verdict = iota + 1
-	// refused: this attempt stored nothing. Another may, once somebody has seen to
-	// the cause.
-	refused
-	// unsure: the batch may be stored. The same bytes under the same sequence find
-	// out.
+	// unsure: the batch may be stored, or the broker says that it is not, whose word
+	// is not needed: the same bytes under the same sequence find out.
 	unsure
 	// moved: as unsure, and where we believe the leader to be is out of date. The
 	// old leader may have passed the batch on before it lost its office.
@@ -36,8 +33,8 @@ const (
 )
 
 // judge returns what an error code in the answer to a Produce request means.
-// The list is Kafka's (org.apache.kafka.common.protocol.Errors); a code that has
-// no business there, or is newer than this list, is unsure.
+// The codes are Kafka's (org.apache.kafka.common.protocol.Errors); one that is
+// not listed here, or newer than this list, is unsure.
 func judge(code sarama.KError) verdict {
 	switch code {
 	case sarama.ErrNoError, sarama.ErrDuplicateSequenceNumber:
@@ -58,14 +55,6 @@ func judge(code sarama.KError) verdict {
 		sarama.ErrUnknownLeaderEpoch, sarama.ErrKafkaStorageError, sarama.ErrListenerNotFound,
 		codeUnknownTopicID, codeInconsistentTopicID:
 		return moved
-
-	case sarama.ErrNotEnoughReplicas, sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed,
-		sarama.ErrTransactionalIDAuthorizationFailed, sarama.ErrInvalidTopic, sarama.ErrInvalidRequiredAcks,
-		sarama.ErrInvalidMessage, sarama.ErrUnsupportedForMessageFormat, sarama.ErrUnsupportedCompressionType,
-		sarama.ErrUnsupportedVersion, sarama.ErrInvalidRequest, sarama.ErrPolicyViolation,
-		sarama.ErrThrottlingQuotaExceeded, sarama.ErrSASLAuthenticationFailed, sarama.ErrIllegalSASLState,
-		sarama.ErrSecurityDisabled:
-		return refused
 	}
 	return unsure
 }
