@@ -23,7 +23,7 @@ const (
 // States: at rest (pid nil) -(event)-> live -(Passivate)-> retiring
 // -(Rest, nothing held)-> at rest; retiring -(Busy | something held)-> live.
 type resident struct {
-	state      *userState
+	state      userState        // in place: whoever looks at one looks at the other
 	pid        *actor.PID       // nil: at rest, and state is the shard's
 	generation uint32           // of pid: a name is not used again
 	retiring   bool             // asked to rest; what comes for it is held
@@ -161,7 +161,7 @@ func (s *shard) find(name string) *resident {
 	if r, ok := s.users[name]; ok {
 		return r
 	}
-	r := &resident{state: &userState{id: strings.Clone(name)}} // name is the body's memory
+	r := &resident{state: userState{id: strings.Clone(name)}} // name is the body's memory
 	s.users[r.state.id] = r
 	s.rest.push(r)
 	s.tenant.userBytes.Add(restUserBytes)
@@ -197,8 +197,8 @@ func (s *shard) activate(ctx actor.Context, r *resident) error {
 		name = fmt.Sprintf("%s#%d", name, r.generation)
 	}
 	mailbox := newMailbox(s.policy)
-	mailbox.owner = r.state
-	s.adopt(r.state, mailbox)
+	mailbox.owner = &r.state
+	s.adopt(&r.state, mailbox)
 	pid, err := ctx.SpawnNamed(s.props, name)
 	if err != nil {
 		return err

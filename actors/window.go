@@ -27,19 +27,50 @@ func (m mark) same(o mark) bool { return m.hash == o.hash && m.more == o.more }
 // searched as they are, larger ones by an open-addressing table of ring places.
 //
 //	ring:  [ . . 5 6 7 8 . . ]     head = 2, len = 4
-//	table: hash(mark) ──▶ place in the ring + 1, 0 = free, linear probing
+//	table: hash(mark) ──▶ entry, linear probing
+//
+// The windows of many users are together far larger than the caches, so what
+// counts is how many lines of memory a look-up touches: an entry knows enough of
+// its mark to leave the ring alone.
 type window struct {
 	ring  []mark
-	table *table // nil while the ring is at most tableFrom long
+	table []entry // nil while the ring is at most tableFrom long
 	head  int32
 	len   int32
 	since uint32 // when the oldest mark was stored: known without touching the ring
 }
 
-type table []uint32
+// entry is a place in the ring, with what tells most other marks from the one
+// there and how far from its home slot it was pushed. 0 is a free slot.
+//
+//	31    26 25   20 19                0
+//	[ tag   | pushed | place + 1        ]
+type entry uint32
 
 const (
-	tableFrom = 32 // ring places from which a table is worth its memory
+	placeBits  = 20 // max_ids is at most a million
+	pushedBits = 6
+	// pushedFar is a distance that does not fit: the ring has the mark.
+	pushedFar = 1<<pushedBits - 1
+)
+
+func entryOf(m mark, place int32, pushed int) entry {
+	return entry(m.tag()<<(placeBits+pushedBits) | uint32(min(pushed, pushedFar))<<placeBits | uint32(place+1))
+}
+
+// tag is of bits of the hash that have no part in the home slot.
+func (m mark) tag() uint32 { return uint32(m.hash >> 58) }
+
+func (e entry) tag() uint32  { return uint32(e) >> (placeBits + pushedBits) }
+func (e entry) place() int32 { return int32(e&(1<<placeBits-1)) - 1 }
+
+// at returns e as an entry that stands pushed slots behind its home.
+func (e entry) at(pushed int) entry {
+	return e&^(pushedFar<<placeBits) | entry(min(pushed, pushedFar))<<placeBits
+}
+
+const (
+	tableFrom = 16 // ring places from which a table is worth its memory
 	markBytes = 16
 )
 
@@ -48,7 +79,7 @@ func (w *window) bytes() int {
 	if w.table == nil {
 		return len(w.ring) * markBytes
 	}
-	return len(w.ring)*markBytes + len(*w.table)*4
+	return len(w.ring)*markBytes + len(w.table)*4
 }
 
 // has reports whether id's mark is in the window.
@@ -81,9 +112,19 @@ func (w *window) add(m mark, size int) {
 		w.since = m.at
 	}
 	if w.table != nil {
-		slot, _ := w.find(m)
-		(*w.table)[slot] = uint32(at) + 1
+		w.link(m, at)
 	}
+}
+
+// link enters m, which is at a place of the ring and not in the table.
+func (w *window) link(m mark, place int32) {
+	t := w.table
+	mask := len(t) - 1
+	pushed := 0
+	for t[(int(m.hash)+pushed)&mask] != 0 {
+		pushed++
+	}
+	t[(int(m.hash)+pushed)&mask] = entryOf(m, place, pushed)
 }
 
 // expire drops the marks that are older than since, in seconds since the epoch.
@@ -143,20 +184,18 @@ func (w *window) grow(size int) {
 	for slots < 2*len(ring) {
 		slots *= 2
 	}
-	t := make(table, slots)
-	w.table = &t
+	w.table = make([]entry, slots)
 	for i := range w.len {
-		slot, _ := w.find(ring[i])
-		t[slot] = uint32(i) + 1
+		w.link(ring[i], i)
 	}
 }
 
-// find returns the slot of m in the table, or the free one where it belongs.
+// find returns the slot of m in the table.
 func (w *window) find(m mark) (slot int, found bool) {
-	t := *w.table
+	t, tag := w.table, m.tag()
 	mask := len(t) - 1
 	for slot = int(m.hash) & mask; t[slot] != 0; slot = (slot + 1) & mask {
-		if w.ring[t[slot]-1].same(m) {
+		if e := t[slot]; e.tag() == tag && w.ring[e.place()].same(m) {
 			return slot, true
 		}
 	}
@@ -166,15 +205,24 @@ func (w *window) find(m mark) (slot int, found bool) {
 // unlink frees a slot and moves up what linear probing had pushed behind it
 // (Knuth, The Art of Computer Programming 6.4, algorithm R).
 func (w *window) unlink(slot int) {
-	t := *w.table
+	t := w.table
 	mask := len(t) - 1
 	hole := slot
 	for at := (slot + 1) & mask; t[at] != 0; at = (at + 1) & mask {
-		home := int(w.ring[t[at]-1].hash) & mask
-		if (at-home)&mask >= (at-hole)&mask {
-			t[hole] = t[at]
+		pushed := w.pushed(at)
+		if gap := (at - hole) & mask; pushed >= gap {
+			t[hole] = t[at].at(pushed - gap)
 			hole = at
 		}
 	}
 	t[hole] = 0
+}
+
+// pushed returns how far behind its home slot the entry at slot stands.
+func (w *window) pushed(slot int) int {
+	t := w.table
+	if n := int(t[slot]>>placeBits) & pushedFar; n < pushedFar {
+		return n
+	}
+	return (slot - int(w.ring[t[slot].place()].hash)) & (len(t) - 1)
 }
