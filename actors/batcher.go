@@ -23,6 +23,7 @@ type batcherState struct {
 	writers []*actor.PID
 	asked   bool // a Flush is on its way
 	binding *binding
+	worker  *Worker // that the batcher is on
 }
 
 // Receive implements actor.Actor.
@@ -46,9 +47,10 @@ func (b *batcher) Receive(ctx actor.Context) {
 	}
 }
 
-// append takes the events in. Nothing leaves before the Appends that are waiting
-// in the mailbox already have been taken in too: one request's events of many
-// users make one batch.
+// append takes the events in. Nothing leaves before its worker has nothing better
+// to do: the events of all requests that are in hand make one batch, however many
+// users they are of. So batches grow with the load, and an idle gateway waits for
+// nothing.
 func (b *batcher) append(ctx actor.Context, m messages.Append) {
 	opened := b.lanes.append(m)
 	if linger := b.lanes.policy.Linger; linger > 0 {
@@ -60,7 +62,8 @@ func (b *batcher) append(ctx actor.Context, m messages.Append) {
 	}
 	if b.lanes.pending() && !b.asked {
 		b.asked = true
-		ctx.Send(ctx.Self(), messages.Flush{})
+		self, root := ctx.Self(), ctx.ActorSystem().Root
+		b.worker.putOff(runFunc(func() { root.Send(self, messages.Flush{}) }))
 	}
 }
 

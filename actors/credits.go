@@ -37,9 +37,11 @@ func take(used *atomic.Int64, n, limit int64) bool {
 	return true
 }
 
-func (c *credits) releaseBytes(n int) { c.bytes.Add(int64(-n)) }
+// ReleaseBytes implements event.Credits.
+func (c *credits) ReleaseBytes(n int) { c.bytes.Add(int64(-n)) }
 
-func (c *credits) releaseEvents(n int) {
+// ReleaseEvents implements event.Credits.
+func (c *credits) ReleaseEvents(n int) {
 	c.events.Add(int64(-n))
 	c.settled.Add(uint64(n))
 }

@@ -18,10 +18,10 @@ func TestCreditsNeverExceedTheBudget(t *testing.T) {
 					if used := c.bytes.Load(); used < 30 {
 						t.Errorf("%d bytes in use while 30 are reserved", used)
 					}
-					c.releaseBytes(30)
+					c.ReleaseBytes(30)
 				}
 				if c.reserveEvents(3) {
-					c.releaseEvents(3)
+					c.ReleaseEvents(3)
 				}
 			}
 		}()

@@ -7,6 +7,7 @@
 package actors
 
 import (
+	"runtime"
 	"sync"
 )
 
@@ -22,11 +23,18 @@ type runnable interface{ run() }
 // was registered with, so what one worker runs needs no lock against itself,
 // and waking a mailbox of a busy worker costs no goroutine and no wake-up.
 //
+// What can wait until there is nothing better to do stands in later: it has its
+// turn when ready is empty, and whoever could run has had the chance to add to it,
+// or after maxRounds. So it is put off by work, never by time: an idle worker
+// comes to it at once.
+//
 // A Worker is an actor.Dispatcher. It is stopped by stop, which returns when
 // its goroutine has ended.
 type Worker struct {
 	mu     sync.Mutex
 	ready  []runnable // guarded by mu
+	later  []runnable // guarded by mu
+	rounds int        // guarded by mu: how often ready went before later
 	parked bool       // guarded by mu: the goroutine waits for wake
 	closed bool       // guarded by mu
 
@@ -41,23 +49,16 @@ func newWorker() *Worker {
 	return w
 }
 
+// maxRounds bounds how often what is ready goes before what is put off.
+const maxRounds = 16
+
 func (w *Worker) loop() {
 	defer close(w.done)
 	var batch []runnable
 	for {
-		w.mu.Lock()
-		for len(w.ready) == 0 {
-			if w.closed {
-				w.mu.Unlock()
-				return
-			}
-			w.parked = true
-			w.mu.Unlock()
-			<-w.wake
-			w.mu.Lock()
+		if batch = w.next(batch[:0]); batch == nil {
+			return
 		}
-		batch, w.ready = w.ready, batch[:0]
-		w.mu.Unlock()
 		for i, r := range batch {
 			batch[i] = nil
 			r.run()
@@ -68,10 +69,52 @@ func (w *Worker) loop() {
 	}
 }
 
-// enqueue gives r a turn. The caller sees to it that r is not waiting already.
-func (w *Worker) enqueue(r runnable) {
+// next waits for something to run and returns it, nil when the worker is to end.
+// It takes spent, which is empty, in exchange.
+func (w *Worker) next(spent []runnable) []runnable {
 	w.mu.Lock()
-	w.ready = append(w.ready, r)
+	defer w.mu.Unlock()
+	for yielded := false; len(w.ready) == 0; {
+		switch {
+		case len(w.later) > 0 && !yielded:
+			w.mu.Unlock()
+			runtime.Gosched() // whoever has a request in hand hands it over first
+			w.mu.Lock()
+			yielded = true
+		case len(w.later) > 0:
+			batch := w.later
+			w.later, w.rounds = spent, 0
+			return batch
+		case w.closed:
+			return nil
+		default:
+			w.parked = true
+			w.mu.Unlock()
+			<-w.wake
+			w.mu.Lock()
+			yielded = false
+		}
+	}
+	if len(w.later) > 0 {
+		if w.rounds++; w.rounds > maxRounds {
+			w.ready = append(w.ready, w.later...)
+			w.later, w.rounds = w.later[:0], 0
+		}
+	}
+	batch := w.ready
+	w.ready = spent
+	return batch
+}
+
+// enqueue gives r a turn. The caller sees to it that r is not waiting already.
+func (w *Worker) enqueue(r runnable) { w.add(&w.ready, r) }
+
+// putOff gives r a turn when there is nothing better to do.
+func (w *Worker) putOff(r runnable) { w.add(&w.later, r) }
+
+func (w *Worker) add(queue *[]runnable, r runnable) {
+	w.mu.Lock()
+	*queue = append(*queue, r)
 	wake := w.parked
 	w.parked = false
 	w.mu.Unlock()

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -47,7 +48,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, limit, attempts int) *rig {
-	r := &rig{system: actor.NewActorSystem(), worker: newWorker()}
+	r := &rig{system: newSystem(slog.New(slog.DiscardHandler)), worker: newWorker()}
 	r.mailbox = newMailbox(&mailboxPolicy{
 		limit: limit, keep: 4, maxAttempts: attempts,
 		dropped: func(_, msg any, why drop) {

@@ -63,9 +63,7 @@ func Start(o Options) (*Pipeline, error) {
 	for range o.Workers {
 		p.workers = append(p.workers, newWorker())
 	}
-	p.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-		return slog.New(errorsOnly{o.Log.Handler()})
-	}))
+	p.system = newSystem(o.Log)
 	p.system.EventStream.Subscribe(p.answerLost)
 	if err := p.spawn(&o); err != nil {
 		p.shutdown()
@@ -300,21 +298,13 @@ func (b *binding) retryAfter() time.Duration {
 }
 
 // Release gives back bytes that were reserved and not submitted.
-func (in *Intake) Release(n int) { in.t.credits.releaseBytes(n) }
+func (in *Intake) Release(n int) { in.t.credits.ReleaseBytes(n) }
 
 // Submit hands a request, with what was reserved for it, to a parser. It does
 // not block. The receipt says what became of it.
 func (in *Intake) Submit(req event.Request) *event.Receipt {
 	t := in.t
-	reserved := req.Reserved
-	receipt := event.NewReceipt(req.Ack, func(events int, last bool) {
-		if events > 0 {
-			t.credits.releaseEvents(events)
-		}
-		if last {
-			t.credits.releaseBytes(reserved)
-		}
-	})
+	receipt := event.NewReceipt(req.Ack, t.credits, req.Reserved)
 	n := t.turn.Add(1) % uint32(len(t.parsers))
 	t.root.Send(t.parsers[n], messages.Parse{Request: req, Receipt: receipt})
 	return receipt
@@ -336,6 +326,16 @@ func (in *Intake) Status(ctx context.Context, user string) (s event.UserStatus, 
 	case <-ctx.Done():
 		return event.UserStatus{}, false, ctx.Err()
 	}
+}
+
+// newSystem returns an actor system that logs errors only, to log.
+func newSystem(log *slog.Logger) *actor.ActorSystem {
+	return actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(errorsOnly{log.Handler()}) }),
+		// For so long a goroutine of its own outlives each dead letter, which we
+		// answer ourselves.
+		actor.WithDeadLetterThrottleInterval(time.Millisecond),
+	)
 }
 
 // errorsOnly lets proto.actor log what is wrong and nothing else: failures of

@@ -131,8 +131,8 @@ func (s *tenantSupervisor) spawnSink(ctx actor.Context, nth int, b *binding) err
 	batchers, err := t.spawnPool(ctx, pool{
 		stage: event.StageBatcher, size: t.cfg.Pools.Batchers, from: nth * t.cfg.Pools.Batchers, keep: 1024,
 		worker: s.pipeline.worker,
-		produce: func(_ int, m *Mailbox) func() actor.Actor {
-			state := &batcherState{lanes: newLanes(t.cfg.Batch), writers: writers, binding: b}
+		produce: func(n int, m *Mailbox) func() actor.Actor {
+			state := &batcherState{lanes: newLanes(t.cfg.Batch), writers: writers, binding: b, worker: s.pipeline.worker(n)}
 			m.owner = state
 			return func() actor.Actor { return &batcher{batcherState: state, tenant: t} }
 		},

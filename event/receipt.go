@@ -14,7 +14,8 @@ import "sync/atomic"
 //	     └─▶ Expect(n) ─▶ n × (Settle | Acknowledge) ─▶ Done ─▶ n × Settle: credits back
 type Receipt struct {
 	ack      Ack
-	release  func(events int, last bool)
+	credits  Credits
+	reserved int // bytes
 	outcomes []Outcome
 	state    []atomic.Uint32 // per index: answered, settled
 	expected atomic.Bool
@@ -33,12 +34,19 @@ const (
 	isSettled
 )
 
-// NewReceipt returns the receipt of a request that is answered at level ack.
-// release is called each time events reach their fate, with their number, and
-// last set exactly once, when nothing of the request is in memory any more; it
-// must not block. It may be nil.
-func NewReceipt(ack Ack, release func(events int, last bool)) *Receipt {
-	return &Receipt{ack: ack, release: release, done: make(chan struct{})}
+// Credits takes back what a request has reserved. It must not block.
+type Credits interface {
+	// ReleaseEvents is called as events reach their fate, with their number.
+	ReleaseEvents(n int)
+	// ReleaseBytes is called once, when nothing of the request is in memory any
+	// more, with all it had reserved.
+	ReleaseBytes(n int)
+}
+
+// NewReceipt returns the receipt of a request that is answered at level ack and
+// has reserved so many bytes of credits, which may be nil.
+func NewReceipt(ack Ack, credits Credits, reserved int) *Receipt {
+	return &Receipt{ack: ack, credits: credits, reserved: reserved, done: make(chan struct{})}
 }
 
 // Ack returns the level at which the request is answered.
@@ -51,8 +59,8 @@ func (r *Receipt) Refuse(f *Refusal) bool {
 		return false
 	}
 	r.refusal = f
-	if r.release != nil {
-		r.release(0, true)
+	if r.credits != nil {
+		r.credits.ReleaseBytes(r.reserved)
 	}
 	close(r.done)
 	return true
@@ -88,8 +96,11 @@ func (r *Receipt) Settle(index int, o Outcome) (answered, settled bool) {
 		return answered, false
 	}
 	last := r.unknown.Add(-1) == 0
-	if r.release != nil {
-		r.release(1, last)
+	if r.credits != nil {
+		r.credits.ReleaseEvents(1)
+		if last {
+			r.credits.ReleaseBytes(r.reserved)
+		}
 	}
 	return answered, true
 }

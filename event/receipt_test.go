@@ -11,12 +11,15 @@ import (
 // ledger counts what a receipt gives back.
 type ledger struct{ events, lasts atomic.Int64 }
 
-func (l *ledger) release(events int, last bool) {
-	l.events.Add(int64(events))
-	if last {
+func (l *ledger) ReleaseEvents(n int) { l.events.Add(int64(n)) }
+
+func (l *ledger) ReleaseBytes(n int) {
+	if n == reserved {
 		l.lasts.Add(1)
 	}
 }
+
+const reserved = 4711
 
 func isDone(r *Receipt) bool {
 	select {
@@ -85,7 +88,7 @@ func TestReceipt(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var l ledger
-			r := NewReceipt(AckReceived, l.release)
+			r := NewReceipt(AckReceived, &l, reserved)
 			tc.play(r)
 			got := fmt.Sprintf("%v %d %d", isDone(r), l.events.Load(), l.lasts.Load())
 			if r.Outcomes() != nil {
@@ -103,7 +106,7 @@ func TestReceipt(t *testing.T) {
 }
 
 func TestReceiptSaysWhatItDid(t *testing.T) {
-	r := NewReceipt(AckStored, nil)
+	r := NewReceipt(AckStored, nil, 0)
 	refusal := &Refusal{Kind: Busy}
 	if r.Ack() != AckStored || !r.Expect(2) || r.Expect(2) || r.Refuse(refusal) || r.Refusal() != nil {
 		t.Error("a receipt expects once, and is not refused after that")
@@ -125,7 +128,7 @@ func TestReceiptSaysWhatItDid(t *testing.T) {
 			t.Errorf("%s: answered %v, settled %v", tc.name, answered, settled)
 		}
 	}
-	refused := NewReceipt(AckStored, nil)
+	refused := NewReceipt(AckStored, nil, 0)
 	if !refused.Refuse(refusal) || refused.Refuse(refusal) || refused.Expect(1) || refused.Refusal() != refusal {
 		t.Error("a receipt is refused once")
 	}
@@ -139,7 +142,7 @@ func TestReceiptUnderConcurrentReplay(t *testing.T) {
 		n := 1 + round%17
 		var l ledger
 		var firsts atomic.Int64
-		r := NewReceipt(AckReceived, l.release)
+		r := NewReceipt(AckReceived, &l, reserved)
 		r.Expect(n)
 		var wg sync.WaitGroup
 		for worker := range 4 {

@@ -50,7 +50,7 @@ func (instant) Reserve(int) *event.Refusal { return nil }
 func (instant) Release(int)                {}
 func (instant) RetryAfter() time.Duration  { return time.Second }
 func (instant) Submit(req event.Request) *event.Receipt {
-	r := event.NewReceipt(req.Ack, nil)
+	r := event.NewReceipt(req.Ack, nil, 0)
 	r.Expect(1)
 	r.Settle(0, event.Outcome{ID: "e-1", Fate: event.Stored})
 	return r

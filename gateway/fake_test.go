@@ -58,14 +58,14 @@ func (f *fakeIntake) Reserve(n int) *event.Refusal {
 
 func (f *fakeIntake) Release(n int) { f.used.Add(int64(-n)) }
 
+// ReleaseBytes and ReleaseEvents implement event.Credits.
+func (f *fakeIntake) ReleaseBytes(n int) { f.Release(n) }
+func (f *fakeIntake) ReleaseEvents(int)  {}
+
 func (f *fakeIntake) RetryAfter() time.Duration { return 1300 * time.Millisecond }
 
 func (f *fakeIntake) Submit(req event.Request) *event.Receipt {
-	receipt := event.NewReceipt(req.Ack, func(_ int, last bool) {
-		if last {
-			f.Release(req.Reserved)
-		}
-	})
+	receipt := event.NewReceipt(req.Ack, f, req.Reserved)
 	f.submits.Add(1)
 	f.mu.Lock()
 	f.last = req

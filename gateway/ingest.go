@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"sync"
-	"time"
 
 	"sluice/event"
 )
@@ -144,24 +142,10 @@ func (x *exchange) await(done <-chan struct{}) bool {
 		return true
 	default:
 	}
-	timer := timers.Get().(*time.Timer)
-	timer.Reset(x.srv.opts.RequestTimeout)
-	defer func() {
-		timer.Stop()
-		timers.Put(timer)
-	}()
 	select {
 	case <-done:
 		return true
-	case <-timer.C:
-	case <-x.srv.quit:
+	case <-x.srv.patience.begin():
+		return false
 	}
-	return false
 }
-
-// timers are stopped; a stopped timer's channel holds nothing (Go 1.23).
-var timers = sync.Pool{New: func() any {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}}

@@ -96,9 +96,10 @@ type Server struct {
 	decoders *decoders
 	cert     atomic.Pointer[tls.Certificate]
 
+	patience *patience
+
 	draining atomic.Bool
-	stopping atomic.Bool   // every answer is the last of its connection
-	quit     chan struct{} // closed when a shutdown has run out of time
+	stopping atomic.Bool // every answer is the last of its connection
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -108,7 +109,7 @@ type Server struct {
 // New returns a server of tenants. Nothing is listened to before Serve.
 func New(opts Options, tenants []Tenant) (*Server, error) {
 	opts.defaults()
-	s := &Server{opts: opts, decoders: newDecoders(), quit: make(chan struct{})}
+	s := &Server{opts: opts, decoders: newDecoders(), patience: newPatience(opts.RequestTimeout)}
 	if err := s.Replace(opts.Limits, tenants); err != nil {
 		return nil, err
 	}
@@ -221,7 +222,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.StartDraining()
 	s.stopping.Store(true)
 	s.mu.Lock()
-	first := !s.stopped
 	s.stopped = true
 	listeners := s.listeners
 	s.mu.Unlock()
@@ -239,9 +239,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	if first {
-		close(s.quit) // whoever waits for an outcome is told that it is unknown
-	}
+	s.patience.end() // whoever waits for an outcome is told that it is unknown
 	last, cancel := context.WithTimeout(context.Background(), lastWords)
 	defer cancel()
 	for _, l := range listeners {

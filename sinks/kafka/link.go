@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -129,7 +130,7 @@ func (l *link) run() {
 	defer context.AfterFunc(l.ctx, l.knock)()
 	var taken []*send
 	for range l.wake {
-		for taken = l.take(taken[:0]); len(taken) > 0; taken = l.take(taken[:0]) {
+		for taken = l.gather(taken[:0]); len(taken) > 0; taken = l.gather(taken[:0]) {
 			l.carry(taken)
 		}
 		if l.ctx.Err() == nil {
@@ -144,6 +145,14 @@ func (l *link) run() {
 		}
 		l.knock()
 	}
+}
+
+// gather takes what fits one request, after whoever is about to put something has
+// had the chance to: writers that were woken together send together. It waits for
+// work that is in hand, never for time.
+func (l *link) gather(into []*send) []*send {
+	runtime.Gosched()
+	return l.take(into)
 }
 
 // take moves from the queue to into what fits one request.
