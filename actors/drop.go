@@ -35,7 +35,7 @@ func (t *tenant) dropped(stage string, owner, msg any, why drop) {
 			seqs[i] = m.Items[i].Seq
 		}
 		reasons, rejected := all(reason, len(seqs))
-		t.root.Send(m.User, messages.Written{Seqs: seqs, Reasons: reasons, Rejected: rejected})
+		m.User.PostUserMessage(messages.Written{Seqs: seqs, Reasons: reasons, Rejected: rejected})
 	case messages.Write:
 		reasons, rejected := all(reason, len(m.Seqs))
 		t.report(t.root, m, result{reasons: reasons, rejected: rejected})

@@ -3,8 +3,6 @@ package actors
 import (
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"sluice/event"
 	"sluice/messages"
 )
@@ -94,7 +92,7 @@ func (l *lanes) start(ln *lane, m messages.Append) *batch {
 	return b
 }
 
-func (b *batch) add(user *actor.PID, it *messages.Item) {
+func (b *batch) add(user messages.Inbox, it *messages.Item) {
 	at := len(b.Events)
 	b.Events = append(b.Events, it.Event)
 	b.Seqs = append(b.Seqs, it.Seq)

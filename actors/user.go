@@ -105,7 +105,7 @@ func (u *user) Receive(ctx actor.Context) {
 	case messages.Describe:
 		m.Reply <- messages.Description{Status: u.describe(), Known: true}
 	case *actor.Restarting:
-		u.home.adopt(u.userState, u.mailbox)
+		u.home.incarnate = u
 	case *actor.Stopped:
 		u.mailbox.close()
 	}
@@ -236,7 +236,7 @@ func (u *user) send(ctx actor.Context, r *route, items []messages.Item) {
 			end++
 		}
 		ctx.Send(r.batchers[int(p.Lane)%len(r.batchers)], messages.Append{
-			User: ctx.Self(), Lane: p.Lane, Key: p.Key, Items: items[start:end:end],
+			User: u.mailbox, Lane: p.Lane, Key: p.Key, Items: items[start:end:end],
 		})
 		start = end
 	}

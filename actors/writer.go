@@ -71,7 +71,7 @@ func (t *tenant) report(ctx actor.SenderContext, m messages.Write, r result) {
 		if r.where != nil {
 			w.Where = r.where[g.Start:g.End]
 		}
-		ctx.Send(g.User, w)
+		g.User.PostUserMessage(w)
 	}
 	clear(m.Events)
 	ctx.Send(m.Batcher, messages.BatchDone{Lane: m.Lane, Seq: m.Seq, Spent: m.Events[:0]})

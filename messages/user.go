@@ -3,8 +3,6 @@ package messages
 import (
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"sluice/event"
 )
 
@@ -73,8 +71,13 @@ type Written struct {
 	Where    []string // nil, or one element per Seq
 }
 
+// Inbox is where a user's actor is reached by those of its own process. There is
+// one for every user that is live, far more than any cache holds, and a PID would
+// lead there by way of three more places in memory. actor.Mailbox has this method.
+type Inbox interface{ PostUserMessage(msg any) }
+
 // Group is the events of one user that stand together in a batch.
 type Group struct {
-	User       *actor.PID
+	User       Inbox
 	Start, End int // in Write.Events
 }
