@@ -83,8 +83,8 @@ func plural(n uint64, what string) string {
 	return Count(n) + " " + what + "s"
 }
 
-// clean keeps what a file says from commanding the terminal it is shown on.
-func clean(s string) string {
+// Clean keeps what a file says from commanding the terminal it is shown on.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -124,7 +124,7 @@ func outcomes(t *result.Totals) []outcome {
 		all = append(all, outcome{"refused", "with their request", 0})
 	}
 	for _, code := range slices.Sorted(maps.Keys(t.Refused)) {
-		all = append(all, outcome{"refused " + clean(code), "with their request", t.Refused[code]})
+		all = append(all, outcome{"refused " + Clean(code), "with their request", t.Refused[code]})
 	}
 	return append(all,
 		outcome{"unknown", "no answer: the connection broke, or time was up", t.Unknown},
@@ -147,8 +147,8 @@ func over(a, b float64) float64 {
 	return a / b
 }
 
-// lead is what was done, in a line.
-func lead(r *result.Run) string {
+// Lead is what was done, in a line.
+func Lead(r *result.Run) string {
 	l := &r.Load
 	words := []string{l.Loop + " loop"}
 	if l.Rate > 0 {
@@ -156,12 +156,12 @@ func lead(r *result.Run) string {
 	}
 	events := "single events"
 	if l.Format != "single" {
-		events = fmt.Sprintf("%s of %s", clean(l.Format), plural(uint64(max(l.Batch, 0)), "event"))
+		events = fmt.Sprintf("%s of %s", Clean(l.Format), plural(uint64(max(l.Batch, 0)), "event"))
 	}
 	words = append(words, fmt.Sprintf("%s of %s B", events, three(l.EventBytes)),
 		plural(uint64(max(l.Connections, 0)), "connection"), plural(uint64(max(l.Users, 0)), "user"))
 	if l.Ack != "" {
-		words = append(words, "ack "+clean(l.Ack))
+		words = append(words, "ack "+Clean(l.Ack))
 	}
 	return strings.Join(words, ", ")
 }
@@ -172,14 +172,14 @@ func how(r *result.Run) []string {
 	if r.Warmup > 0 {
 		lasted += " after " + seconds(r.Warmup) + " of warm-up"
 	}
-	return []string{clean(r.Target), lasted, fmt.Sprintf("seed %d", r.Seed), r.Started.UTC().Format("2006-01-02 15:04:05 UTC")}
+	return []string{Clean(r.Target), lasted, fmt.Sprintf("seed %d", r.Seed), r.Started.UTC().Format("2006-01-02 15:04:05 UTC")}
 }
 
 // machine is what both sides ran on.
 func machine(m *result.Machine) []string {
 	cores := plural(uint64(max(m.Cores, 0)), "core")
 	if m.CPU != "" {
-		cores += " of " + clean(m.CPU)
+		cores += " of " + Clean(m.CPU)
 	}
-	return []string{"sluice " + clean(m.Version), cores, clean(m.OS), clean(m.Go), "load " + trim(m.Load1, 2) + " at the start"}
+	return []string{"sluice " + Clean(m.Version), cores, Clean(m.OS), Clean(m.Go), "load " + trim(m.Load1, 2) + " at the start"}
 }

@@ -27,7 +27,7 @@ func HistogramLog(w io.Writer, r *result.Run) error {
 	log := hdrhistogram.NewHistogramLogWriter(&b)
 	start := r.Started.UnixMilli()
 	err := errors.Join(
-		log.OutputComment("[Latencies of a run of sluice bench, scenario "+clean(r.Scenario)+"; values in ns, Interval_Max in ms]"),
+		log.OutputComment("[Latencies of a run of sluice bench, scenario "+Clean(r.Scenario)+"; values in ns, Interval_Max in ms]"),
 		log.OutputLogFormatVersion(), log.OutputStartTime(start), log.OutputLegend())
 	if err != nil {
 		return err
@@ -100,14 +100,15 @@ func decode(l *result.Latency) (*hdrhistogram.Histogram, error) {
 // inNanos returns h, which counts microseconds, in nanoseconds: each value where
 // the middle of its bucket comes to, the largest where it was.
 func inNanos(h *hdrhistogram.Histogram) (*hdrhistogram.Histogram, error) {
-	out := hdrhistogram.New(1, max(h.Max()*nanos*2, int64(time.Minute)), 3)
+	largest := h.Max() // which walks over all of h
+	out := hdrhistogram.New(1, max(largest*nanos*2, int64(time.Minute)), 3)
 	for _, bar := range h.Distribution() {
 		if bar.Count == 0 {
 			continue
 		}
 		value := (bar.From + bar.To) / 2
-		if bar.From <= h.Max() && h.Max() <= bar.To {
-			value = h.Max()
+		if bar.From <= largest && largest <= bar.To {
+			value = largest
 		}
 		if err := out.RecordValues(value*nanos, bar.Count); err != nil {
 			return nil, err

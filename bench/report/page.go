@@ -102,7 +102,7 @@ func newPage(r *result.Run) (*page, error) {
 		data.At = append(data.At, number(samples[i].At))
 	}
 	for i := range r.Phases {
-		data.Phases = append(data.Phases, phase{clean(r.Phases[i].Name), number(r.Phases[i].From)})
+		data.Phases = append(data.Phases, phase{Clean(r.Phases[i].Name), number(r.Phases[i].From)})
 	}
 	text, err := json.Marshal(data) // escapes <, > and &: nothing in it can end the script
 	if err != nil {
@@ -113,7 +113,7 @@ func newPage(r *result.Run) (*page, error) {
 	return &page{
 		Policy: fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'", hash(script), hash(css)),
 		CSS:    template.CSS(css), Script: template.JS(script), Data: template.JS(text),
-		Title: clean(r.Scenario), About: r.About, Lead: lead(r), How: how(r), Machine: machine(&r.Machine),
+		Title: Clean(r.Scenario), About: r.About, Lead: Lead(r), How: how(r), Machine: machine(&r.Machine),
 		Warnings: Warnings(r), Cards: cards(r), Plots: all, Stretch: stretch,
 		Events: events(r), Outcomes: outcomes(&r.Totals), Times: times(r), Findings: findings(r),
 		OverTime: figuresOverTime(rows, r.Server != nil), RowLength: length, Shares: figuresByPercentile(r),

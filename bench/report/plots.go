@@ -113,7 +113,7 @@ func percentilePlot(r *result.Run) (plot, bool) {
 		Micros(float64(r.Latency.P50)), Micros(float64(r.Latency.P99)), Micros(float64(r.Latency.P999)), Micros(float64(r.Latency.Max)))
 	for i := range min(len(r.Tenants), maxCurves) {
 		if of, err := decode(&r.Tenants[i].Latency); err == nil && of.TotalCount() > 0 {
-			p.Lines = append(p.Lines, line{"tenant " + clean(r.Tenants[i].Name), curve(of, p.X)})
+			p.Lines = append(p.Lines, line{"tenant " + Clean(r.Tenants[i].Name), curve(of, p.X)})
 		}
 	}
 	return p, true
@@ -147,7 +147,7 @@ func mailboxPlot(samples []result.Sample, names []string) plot {
 	p := plot{ID: "mailboxes", Title: "Messages waiting in mailboxes", Y: "count"}
 	fullest, most, at := "", number(-1), 0
 	for _, stage := range names {
-		l := of(clean(stage), samples, func(s *result.Sample) number { return number(s.Mailboxes[stage]) })
+		l := of(Clean(stage), samples, func(s *result.Sample) number { return number(s.Mailboxes[stage]) })
 		if _, high, i := l.spread(); high > most {
 			fullest, most, at = l.Name, high, i
 		}
@@ -180,7 +180,7 @@ func figuresOverTime(samples []result.Sample, server bool) grid {
 	if server {
 		head = append(head, "credits", "cores", "memory")
 		for _, stage := range names {
-			head = append(head, "at "+clean(stage))
+			head = append(head, "at "+Clean(stage))
 		}
 	}
 	g := grid{head}
@@ -218,7 +218,7 @@ func figuresByPercentile(r *result.Run) grid {
 	}
 	add("all within", &r.Latency)
 	for i := range min(len(r.Tenants), maxCurves) {
-		add("tenant "+clean(r.Tenants[i].Name), &r.Tenants[i].Latency)
+		add("tenant "+Clean(r.Tenants[i].Name), &r.Tenants[i].Latency)
 	}
 	if len(hs) == 0 {
 		return nil

@@ -103,7 +103,7 @@ func TestFigures(t *testing.T) {
 		{"what is not all does not look like it", percent(0.99999), ">99.99 %"},
 		{"nor what is not nothing", percent(0.00001), "<0.01 %"},
 		{"all is all", percent(1), "100 %"},
-		{"a terminal is not commanded", clean("a\x1b[2Jb\u202ec"), "a\ufffd[2Jb\ufffdc"},
+		{"a terminal is not commanded", Clean("a\x1b[2Jb\u202ec"), "a\ufffd[2Jb\ufffdc"},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, tc.got, tc.want)

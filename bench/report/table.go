@@ -14,7 +14,7 @@ import (
 // above the figures.
 func Table(w io.Writer, r *result.Run) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s: %s\n%s\n%s\n", clean(r.Scenario), lead(r), strings.Join(how(r), " · "), strings.Join(machine(&r.Machine), " · "))
+	fmt.Fprintf(&b, "%s: %s\n%s\n%s\n", Clean(r.Scenario), Lead(r), strings.Join(how(r), " · "), strings.Join(machine(&r.Machine), " · "))
 	for _, warning := range Warnings(r) {
 		fmt.Fprintf(&b, "WARNING: %s\n", warning)
 	}
@@ -95,11 +95,11 @@ func times(r *result.Run) grid {
 	add("the whole run", r.Load.Rate, &r.Totals, &r.Latency)
 	for i := range r.Phases {
 		p := &r.Phases[i]
-		add("phase "+clean(p.Name), p.Offered, &p.Totals, &p.Latency)
+		add("phase "+Clean(p.Name), p.Offered, &p.Totals, &p.Latency)
 	}
 	for i := range r.Tenants {
 		t := &r.Tenants[i]
-		add("tenant "+clean(t.Name), 0, &t.Totals, &t.Latency)
+		add("tenant "+Clean(t.Name), 0, &t.Totals, &t.Latency)
 	}
 	return g
 }
@@ -125,9 +125,9 @@ func findings(r *result.Run) []finding {
 	}
 	all = append(all, finding{Name: "generator", Text: generator(r)})
 	if v := r.Verified; v != nil {
-		f := finding{Name: "verified", Text: "in " + clean(v.Sink) + ": " + verdict(v)}
+		f := finding{Name: "verified", Text: "in " + Clean(v.Sink) + ": " + verdict(v)}
 		for _, e := range v.Examples {
-			f.Lines = append(f.Lines, clean(e))
+			f.Lines = append(f.Lines, Clean(e))
 		}
 		return append(all, f)
 	}

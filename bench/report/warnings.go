@@ -22,7 +22,7 @@ func Warnings(r *result.Run) []string {
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	g := &r.Generator
 	if r.Stopped != "" {
-		warn("the run ended before its time: %s", clean(r.Stopped))
+		warn("the run ended before its time: %s", Clean(r.Stopped))
 	}
 	if r.Load.Loop == "open" && g.LateP99 > lateLimit {
 		warn("the generator was late: one request in a hundred left %s or more after it was due, and its latency counts that", Micros(float64(g.LateP99)))
