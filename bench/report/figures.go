@@ -181,5 +181,5 @@ func machine(m *result.Machine) []string {
 	if m.CPU != "" {
 		cores += " of " + Clean(m.CPU)
 	}
-	return []string{"sluice " + Clean(m.Version), cores, Clean(m.OS), Clean(m.Go), "load " + trim(m.Load1, 2) + " at the start"}
+	return []string{"sluice " + strings.TrimPrefix(Clean(m.Version), "sluice "), cores, Clean(m.OS), Clean(m.Go), "load " + trim(m.Load1, 2) + " at the start"}
 }

@@ -77,7 +77,8 @@ const draw = (plot, box) => {
     legend: {live: true},
     scales: {
       x: plot.x ? {time: false, distr: 3, range: [1, x[x.length - 1]]} : {time: false, ...(lone ? {range: [x[0] - 1, x[0] + 1]} : {})},
-      y: plot.log ? {distr: 3} : {range: (u, low, high) => [0, high > 0 ? high * (plot.lines.length > 1 || data.phases.length ? 1.12 : 1.06) : 1]},
+      // A share is of the whole, however little it is; above the rest stand the names of phases.
+      y: plot.log ? {distr: 3} : {range: (u, low, high) => [0, plot.y === "share" ? 1.1 : 1.1 * high || 1]},
     },
     axes: [
       axis(Boolean(plot.x), xText(plot), {space: 52, size: 32}),
