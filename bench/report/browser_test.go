@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -59,20 +58,27 @@ func browse(t *testing.T, r *result.Run, width int64, dark bool) *browser {
 		leave()
 		stop()
 	})
-	scheme := "light"
-	if dark {
-		scheme = "dark"
-	}
 	err := chromedp.Do(b.ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
-		_, network := cdp.Call(ctx, tab, network.Enable, network.EnableParams{})
-		_, media := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		return errors.Join(network, media)
-	}), chromedp.EmulateViewport(width, 900), chromedp.Navigate((&url.URL{Scheme: "file", Path: path}).String()), chromedp.WaitReady("body"))
+		_, err := cdp.Call(ctx, tab, network.Enable, network.EnableParams{})
+		return err
+	}), theme(dark), chromedp.EmulateViewport(width, 900), chromedp.Navigate((&url.URL{Scheme: "file", Path: path}).String()), chromedp.WaitReady("body"))
 	if err != nil {
 		t.Fatalf("no page in a browser: run `make test`, which says what is missing, name a Chromium with SLUICE_TEST_CHROMIUM, or test with -short (%v)", err)
 	}
 	return b
+}
+
+// theme is what the browser says of the user's wishes.
+func theme(dark bool) chromedp.Action[chromedp.Void] {
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		return err
+	})
 }
 
 func (b *browser) listen(event any) {
@@ -84,6 +90,9 @@ func (b *browser) listen(event any) {
 	case *runtime.EventExceptionThrown:
 		b.errors = append(b.errors, e.ExceptionDetails.Exception.Description)
 	case *log.EventEntryAdded:
+		if strings.HasPrefix(e.Entry.Text, "Canvas2D: Multiple readback") {
+			return // advice about what the test itself does
+		}
 		b.errors = append(b.errors, e.Entry.Text)
 	case *network.EventRequestWillBeSent:
 		b.requests = append(b.requests, e.Request.URL)
@@ -189,6 +198,29 @@ func TestPageByKeyboard(t *testing.T) {
 	}
 	if !strings.Contains(synced, "7 s") {
 		t.Errorf("the plot above shows another moment: %q", synced)
+	}
+	b.quiet()
+}
+
+// TestPageFollowsTheTheme looks at the colour of a line, which is in the canvas and
+// not in the style sheet.
+func TestPageFollowsTheTheme(t *testing.T) {
+	b := browse(t, spike(t), 1280, false)
+	const hasLine = `(() => {
+		const c = document.querySelector('[data-plot="credits"] canvas');
+		const rgb = getComputedStyle(document.documentElement).getPropertyValue("--line-1").trim().slice(1).match(/../g).map(x => parseInt(x, 16));
+		const p = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+		let n = 0;
+		for (let i = 0; i < p.length; i += 4) if (p[i + 3] > 200 && rgb.every((x, k) => Math.abs(x - p[i + k]) < 12)) n++;
+		return n;
+	})()`
+	light := eval[int](b, hasLine)
+	if err := chromedp.Do(b.ctx, theme(true)); err != nil {
+		t.Fatal(err)
+	}
+	dark := eval[int](b, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => `+hasLine+`)`)
+	if light < 50 || dark < 50 {
+		t.Errorf("%d pixels have the line's colour by day, %d by night", light, dark)
 	}
 	b.quiet()
 }
