@@ -24,6 +24,10 @@ func cassandraSession(o Options) (*gocql.Session, error) {
 	cluster.Consistency = gocql.Quorum // what was stored at QUORUM is seen at QUORUM
 	cluster.ConnectTimeout, cluster.Timeout = 10*time.Second, time.Minute
 	cluster.PageSize = 2000
+	// A table is read page by page, for which one connection does; and one that is
+	// still being made when the session closes is tried again for seconds.
+	cluster.NumConns = 1
+	cluster.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 1, Interval: 50 * time.Millisecond}
 	cluster.RetryPolicy = &gocql.SimpleRetryPolicy{NumRetries: 3} // of one page, which has not been handed on
 	cluster.Logger = log.New(io.Discard, "", 0)
 	tls, err := o.tlsConfig()
