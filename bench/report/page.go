@@ -13,6 +13,7 @@ import (
 	"sluice/bench/result"
 )
 
+// uplot/ is uPlot 1.6.32 as the npm package has it.
 var (
 	//go:embed page.html
 	pageHTML string

@@ -112,8 +112,8 @@ func percentilePlot(r *result.Run) (plot, bool) {
 	p.Text = fmt.Sprintf("Half of the answers came within %s, 99 of 100 within %s, 999 of 1,000 within %s, all within %s.",
 		Micros(float64(r.Latency.P50)), Micros(float64(r.Latency.P99)), Micros(float64(r.Latency.P999)), Micros(float64(r.Latency.Max)))
 	for i := range min(len(r.Tenants), maxCurves) {
-		if of, err := decode(&r.Tenants[i].Latency); err == nil && of.TotalCount() > 0 {
-			p.Lines = append(p.Lines, line{"tenant " + Clean(r.Tenants[i].Name), curve(of, p.X)})
+		if one, err := decode(&r.Tenants[i].Latency); err == nil && one.TotalCount() > 0 {
+			p.Lines = append(p.Lines, line{"tenant " + Clean(r.Tenants[i].Name), curve(one, p.X)})
 		}
 	}
 	return p, true
