@@ -76,9 +76,9 @@ func (l *lane) byPhase(phases int) []*cell {
 	return cells
 }
 
-// result puts together what a run that ended at end has shown. All workers have
-// ended.
-func (r *runner) result(end time.Duration) *result.Run {
+// result puts together what a run that ended at end has shown: as a result, the sum
+// of all that was measured, and how late requests left. All workers have ended.
+func (r *runner) result(end time.Duration) (*result.Run, *cell, *hdrhistogram.Histogram) {
 	p := r.plan
 	r.countDue(end)
 	seconds := max(0, end-p.Warmup).Seconds()
@@ -118,7 +118,7 @@ func (r *runner) result(end time.Duration) *result.Run {
 		run.Server = r.server.result(all.accepted)
 	}
 	r.keepLedger()
-	return run
+	return run, all, late
 }
 
 // phases returns the phases that began, with the time that each had.

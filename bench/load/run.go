@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"sluice/bench/ledger"
 	"sluice/bench/result"
 )
@@ -50,7 +52,8 @@ func Run(ctx context.Context, p *Plan, o Options) (*result.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.measure(ctx)
+	run, _, _, err := r.measure(ctx)
+	return run, err
 }
 
 // A runner is one run of one plan.
@@ -260,11 +263,12 @@ func (r *runner) connect(ctx context.Context) error {
 	return failed
 }
 
-// measure runs the plan.
-func (r *runner) measure(ctx context.Context) (*result.Run, error) {
+// measure runs the plan. It returns what that showed, and of what was measured the
+// sum and how late requests left.
+func (r *runner) measure(ctx context.Context) (*result.Run, *cell, *hdrhistogram.Histogram, error) {
 	defer r.alarm.close()
 	if err := r.connect(ctx); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	started := time.Now()
 	machine := thisMachine(r.opts.Version)
@@ -286,9 +290,9 @@ func (r *runner) measure(ctx context.Context) (*result.Run, error) {
 	close(over)
 	r.alarm.end()
 	helpers.Wait()
-	run := r.result(end)
+	run, all, late := r.result(end)
 	run.Started, run.Machine = started, machine
-	return run, nil
+	return run, all, late, nil
 }
 
 // finish waits for the answers under way. The watchdog bounds that, or the end of

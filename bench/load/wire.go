@@ -3,6 +3,8 @@ package load
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -114,4 +116,11 @@ func (w *wire) roundTrip(out []byte, a *answer) error {
 	}
 	w.in.w += w.read
 	return w.in.read(w.conn, a)
+}
+
+// unheard reports whether err is that the other side had closed the connection
+// before it said anything.
+func (w *wire) unheard(err error) bool {
+	closed := err == io.EOF || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return closed && w.in.r == w.in.w
 }

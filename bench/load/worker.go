@@ -26,6 +26,9 @@ type worker struct {
 	// when there is none; negated when the watchdog has cut the connection for it.
 	since atomic.Int64
 
+	used  time.Duration // when the connection had its last answer
+	doubt bool          // an attempt of the request under way may have got through
+
 	entries []ledger.Entry // nil unless they are kept
 	answer  answer
 	rec     record
@@ -82,9 +85,12 @@ func (w *worker) send(ctx context.Context) time.Duration {
 		r.waited, r.late = true, begin-w.claim.due
 	}
 	now := begin
+	w.doubt = false
 	for {
 		err := w.attempt(ctx, now)
-		now = run.now()
+		if now = run.now(); err == nil {
+			w.used = now
+		}
 		if again, after := w.again(err); again && run.pause(ctx, after) {
 			continue
 		}
@@ -96,8 +102,22 @@ func (w *worker) send(ctx context.Context) time.Duration {
 	return now
 }
 
-// attempt sends the request once and reads the answer into w.answer.
+// attempt sends the request and reads the answer into w.answer.
 func (w *worker) attempt(ctx context.Context, now time.Duration) error {
+	idle := w.wire.up() && now-w.used > staleAfter
+	err := w.once(ctx, now)
+	if err != nil && idle && w.wire.unheard(err) {
+		err = w.once(ctx, now)
+	}
+	return err
+}
+
+// staleAfter is how long a connection may be silent until its server is likely to
+// close it. As every client does, the generator then sends the request again on a
+// new one, if there was no answer at all.
+const staleAfter = time.Second
+
+func (w *worker) once(ctx context.Context, now time.Duration) error {
 	if !w.wire.up() {
 		if err := w.wire.dial(ctx); err != nil {
 			return &connectError{w.wire.target.Address, err}
@@ -111,6 +131,7 @@ func (w *worker) attempt(ctx context.Context, now time.Duration) error {
 	if err != nil || cut || w.answer.close || w.run.plan.NewConn {
 		w.wire.down()
 	}
+	w.doubt = w.doubt || err != nil
 	return err
 }
 
@@ -124,7 +145,7 @@ func (w *worker) again(err error) (bool, time.Duration) {
 	case errors.As(err, &unreachable):
 		return true, 100 * time.Millisecond
 	case err != nil:
-		return true, 0 // its outcome is not known: the same ids, at once
+		return true, 10 * time.Millisecond // its outcome is not known: the same ids
 	case w.answer.status != 429 && w.answer.status != 503:
 		return false, 0
 	case w.answer.retryAfter >= 0:
@@ -211,11 +232,12 @@ func (w *worker) judgeProblem(batch uint64) {
 		}
 	case 503:
 		r.code = problemCode(w.answer.body)
-		if string(r.code) == "outcome_unknown" {
-			w.outcome(ledger.Unknown) // it may still be stored
-		}
+		w.doubt = w.doubt || string(r.code) == "outcome_unknown"
 	default:
 		r.code = problemCode(w.answer.body)
+	}
+	if w.doubt {
+		w.outcome(ledger.Unknown) // it may be stored all the same
 	}
 }
 

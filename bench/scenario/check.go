@@ -39,6 +39,9 @@ func (s *Scenario) checkTarget() *problem {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return wrong("url", "want one such as http://127.0.0.1:8080, got %q", s.URL)
 	}
+	if len(s.Run) > 32 || strings.Trim(s.Run, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		return wrong("run", "want at most 32 small letters and digits, got %q", s.Run)
+	}
 	if !slices.Contains([]string{"", "stored", "journaled", "received"}, s.Ack) {
 		return wrong("ack", "want stored, journaled or received, got %q", s.Ack)
 	}

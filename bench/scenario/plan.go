@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"bufio"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -32,7 +34,7 @@ func (s *Scenario) Plan(key string) (*load.Plan, error) {
 	p := &load.Plan{
 		Name: s.Name, About: s.About, Target: *target, Connections: s.Connections, NewConn: s.NewConnections,
 		Warmup: time.Duration(s.Warmup), For: time.Duration(s.For), Count: s.Count, Timeout: time.Duration(s.Timeout),
-		Retry: s.Retry, Seed: s.Seed, Ack: s.Ack,
+		Retry: s.Retry, Seed: s.Seed, Ack: s.Ack, Run: or(s.Run, newRun()),
 		Users: load.Users{Count: s.Users.Count, Zipf: s.Users.Zipf, HotUsers: s.Users.Hot, HotShare: s.Users.Share},
 	}
 	if p.Tenants, err = s.tenants(key); err != nil {
@@ -50,6 +52,13 @@ func (s *Scenario) Plan(key string) (*load.Plan, error) {
 	}
 	p.Open, err = s.open()
 	return p, err
+}
+
+// newRun returns a name that no other run has.
+func newRun() string {
+	var b [4]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
 }
 
 func or[T comparable](v, otherwise T) T {

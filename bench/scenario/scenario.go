@@ -47,7 +47,10 @@ type Scenario struct {
 	For Duration `yaml:"for"`
 	// Stop after so many events, warm-up included. 0: only `for` ends the run.
 	Count uint64 `yaml:"count"`
-	// What chance depends on: the same seed makes the same events.
+	// The first part of every event's id. Empty: a random one, so that no run's
+	// events are duplicates of another's.
+	Run string `yaml:"run"`
+	// What chance depends on: the same seed makes the same events, ids aside.
 	Seed uint64 `yaml:"seed"`
 
 	Load   Load   `yaml:"load"`
