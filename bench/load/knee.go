@@ -52,7 +52,7 @@ func (s *search) told(held bool) bool {
 		if s.knee.To > 0 {
 			s.rate = min(s.rate, s.knee.To)
 		}
-	case s.fails-s.holds <= s.fails*s.knee.Precision:
+	case s.fails-s.holds <= s.fails*s.knee.Precision || s.holds == 0 && s.fails < s.knee.From/50:
 		return false
 	default:
 		s.rate = (s.holds + s.fails) / 2
@@ -121,6 +121,10 @@ func searchKnee(ctx context.Context, p *Plan, o Options) (*result.Run, error) {
 		sum.add(run, all, late, fmt.Sprintf("%s %s: %s", name, verdict, why))
 		if run.Stopped != "" {
 			sum.run.Stopped = run.Stopped
+			break
+		}
+		if sum.all.accepted == 0 {
+			sum.run.Stopped = "nothing was accepted"
 			break
 		}
 		if !s.told(held) {

@@ -343,6 +343,9 @@ func (r *runner) observe(ctx context.Context, done <-chan struct{}) time.Duratio
 	for {
 		stop := r.await(ctx, done, min(next, length))
 		now := min(r.now(), length)
+		if stop && r.stopped == "" && r.plan.Count == 0 {
+			now = length // the schedule has been sent to its end, all of it
+		}
 		if stop || now == length {
 			r.close(now)
 			r.server.look(ctx)

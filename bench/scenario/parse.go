@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -40,7 +41,7 @@ func Parse(data []byte, name string) (*Scenario, error) {
 	s.Name = ""
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(s); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %s", name, yaml.FormatError(err, false, true))
+		return nil, placed(name, err)
 	}
 	if s.Name == "" {
 		base := filepath.Base(name)
@@ -80,10 +81,22 @@ func (p *problem) in(data []byte, name string) error {
 	path, err := yaml.PathString("$." + p.path)
 	if err == nil {
 		if node, found := nodeAt(path, data); found {
-			return fmt.Errorf("%s: %s", name, yaml.FormatError(&yaml.SyntaxError{Message: p.Error(), Token: node.GetToken()}, false, true))
+			return placed(name, &yaml.SyntaxError{Message: p.Error(), Token: node.GetToken()})
 		}
 	}
 	return fmt.Errorf("%s: %w", name, p)
+}
+
+// placed writes an error of the YAML library as the configuration's are written:
+// file:line:column: what is wrong, and an excerpt.
+func placed(name string, err error) error {
+	var e yaml.Error
+	if !errors.As(err, &e) || e.GetToken() == nil || e.GetToken().Position == nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	_, excerpt, _ := strings.Cut(yaml.FormatError(e, false, true), "\n")
+	at := e.GetToken().Position
+	return fmt.Errorf("%s:%d:%d: %s\n%s", name, at.Line, at.Column, e.GetMessage(), strings.TrimRight(excerpt, " \n"))
 }
 
 func nodeAt(path *yaml.Path, data []byte) (ast.Node, bool) {

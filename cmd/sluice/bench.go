@@ -87,7 +87,13 @@ func (c benchRunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	run.Generator.Limit = limit
-	return c.report(std, run)
+	if err := c.report(std, run); err != nil {
+		return err
+	}
+	if run.Totals.Accepted+run.Totals.Duplicates == 0 {
+		return errors.New("nothing was accepted")
+	}
+	return nil
 }
 
 // interruptible returns what the first interrupt closes, and a context that the
