@@ -140,9 +140,8 @@ func (w *worker) again(err error) (bool, time.Duration) {
 	if !w.run.plan.Retry {
 		return false, 0
 	}
-	var unreachable *connectError
 	switch {
-	case errors.As(err, &unreachable):
+	case unreachable(err):
 		return true, 100 * time.Millisecond
 	case err != nil:
 		return true, 10 * time.Millisecond // its outcome is not known: the same ids
@@ -154,13 +153,21 @@ func (w *worker) again(err error) (bool, time.Duration) {
 	return true, time.Second
 }
 
+// unreachable reports whether nothing was sent because there was no connection.
+func unreachable(err error) bool {
+	if err == nil {
+		return false // what errors.As is given would be allocated
+	}
+	var e *connectError
+	return errors.As(err, &e)
+}
+
 // judge counts what became of the events of the request.
 func (w *worker) judge(err error) {
 	r := &w.rec
 	batch := uint64(len(w.w.sent.n))
-	var unreachable *connectError
 	switch {
-	case errors.As(err, &unreachable) && r.tally.requests == 0:
+	case unreachable(err) && r.tally.requests == 0:
 		r.tally.sent, r.tally.unsent = 0, batch
 		w.outcome(ledger.Unsent)
 		return
