@@ -49,7 +49,7 @@ func TestLanes(t *testing.T) {
 
 func playLanes(linger time.Duration, script string) string {
 	l := newLanes(BatchPolicy{MaxEvents: 3, MaxBytes: 10, Linger: linger})
-	user := &Mailbox{}
+	user := messages.User{Place: "u"}
 	var left []string
 	away := map[uint32]uint64{}
 	for i := 0; i < len(script); i++ {
@@ -92,8 +92,8 @@ func playLanes(linger time.Duration, script string) string {
 
 func TestABatchKnowsWhoseEventsItHolds(t *testing.T) {
 	l := newLanes(BatchPolicy{MaxEvents: 10, MaxBytes: 100, Linger: -1})
-	ann, bob := &Mailbox{owner: "ann"}, &Mailbox{owner: "bob"}
-	add := func(u messages.Inbox, seqs ...uint64) {
+	ann, bob := messages.User{Place: "ann"}, messages.User{Place: "bob"}
+	add := func(u messages.User, seqs ...uint64) {
 		m := messages.Append{User: u}
 		for _, s := range seqs {
 			m.Items = append(m.Items, messages.Item{Seq: s, Where: s == 7})
@@ -107,7 +107,7 @@ func TestABatchKnowsWhoseEventsItHolds(t *testing.T) {
 	l.flush(func(b *batch) {
 		got := ""
 		for _, g := range b.Groups {
-			got += fmt.Sprint(g.User.(*Mailbox).owner, ":")
+			got += fmt.Sprint(g.User.Place, ":")
 			for _, s := range b.Seqs[g.Start:g.End] {
 				got += string(rune('0' + s))
 			}

@@ -47,6 +47,7 @@ type resident struct {
 // restart would stop its children; its supervisor resumes it instead.
 type shard struct {
 	tenant *tenant
+	number uint8
 	worker *Worker
 	pid    *actor.PID
 	props  *actor.Props
@@ -66,8 +67,8 @@ type shard struct {
 	incarnate *user
 }
 
-func newShard(t *tenant, worker *Worker, policy *mailboxPolicy) *shard {
-	s := &shard{tenant: t, worker: worker, policy: policy, users: make(map[string]*resident), now: time.Now()}
+func newShard(t *tenant, number uint8, worker *Worker, policy *mailboxPolicy) *shard {
+	s := &shard{tenant: t, number: number, worker: worker, policy: policy, users: make(map[string]*resident), now: time.Now()}
 	s.live.init()
 	s.rest.init()
 	s.props = actor.PropsFromProducer(
@@ -86,6 +87,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.pid = ctx.Self()
 	case messages.Route:
 		s.route(ctx, m.Items)
+	case messages.Written:
+		s.tenant.land(m)
 	case messages.Rest:
 		s.rested(ctx, m.User)
 	case messages.Busy:
@@ -100,6 +103,18 @@ func (s *shard) Receive(ctx actor.Context) {
 				s.tenant.failItems(*r.held, s.tenant.stopped)
 				r.held = nil
 			}
+		}
+	}
+}
+
+// maxShards is how many shards a tenant can have: one a worker.
+const maxShards = 256
+
+// land lets the users of a shard know what became of their events.
+func (t *tenant) land(m messages.Written) {
+	for i := range m.Groups {
+		if g := &m.Groups[i]; g.User.Shard == m.Shard {
+			g.User.Place.(*userState).written(t, &m, g)
 		}
 	}
 }
