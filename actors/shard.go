@@ -305,6 +305,13 @@ func (s *shard) sweep(ctx actor.Context, m messages.Sweep) {
 	}
 	for range sweepAtMost {
 		r := s.rest.oldest()
+		if r == nil || s.tenant.userBytes.Load() <= s.tenant.cfg.Users.Memory/16*15 {
+			break // the windows of live users have room to grow
+		}
+		s.forget(r)
+	}
+	for range sweepAtMost {
+		r := s.rest.oldest()
 		if r == nil || r.seen >= m.Now.Add(-s.tenant.cfg.Users.Window).UnixNano() {
 			break
 		}

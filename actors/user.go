@@ -297,13 +297,18 @@ func (u *userState) land(t *tenant, f *flight) {
 	*f = flight{}
 }
 
-// remember puts a stored id into the dedupe window.
+// remember puts a stored id into the dedupe window. While the tenant's users take
+// all the memory they may, a window does not grow: its oldest id makes room.
 func (u *userState) remember(t *tenant, m mark) {
-	if t.cfg.Users.MaxIDs <= 0 {
+	size := t.cfg.Users.MaxIDs
+	if size <= 0 {
 		return // duplicates are not looked for
 	}
 	before := u.window.bytes()
-	u.window.add(m, t.cfg.Users.MaxIDs)
+	if u.window.full() && t.userBytes.Load()+int64(before) > t.cfg.Users.Memory {
+		size = max(1, int(u.window.len)) // growing would double it
+	}
+	u.window.add(m, size)
 	t.userBytes.Add(int64(u.window.bytes() - before))
 }
 
