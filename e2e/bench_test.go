@@ -54,3 +54,45 @@ func TestTheSmokeScenarioShowsWhatTheGatewayDid(t *testing.T) {
 	}
 	p.stop()
 }
+
+func TestABenchmarkOfWhatIsNoGatewayFails(t *testing.T) {
+	t.Parallel()
+	p := serveReady(t, configure(t, localStore))
+	for _, tc := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"nothing is accepted without a key", []string{"--url", "http://" + p.data, "--count", "10", "--warmup", "0"}, 1, "nothing was accepted: 401 missing_key"},
+		{"nobody is there", []string{"--url", "http://127.0.0.1:1"}, 1, "cannot connect to 127.0.0.1:1"},
+		{"nobody is at the admin port", []string{"--admin", "http://127.0.0.1:1"}, 1, "--admin: "},
+		{"a value that cannot be", []string{"--connections", "0"}, 2, "connections: want 1 to"},
+		{"a flag that there is not", []string{"--no-such-flag"}, 2, "unknown flag"},
+		{"a file that there is not", []string{"no-such.yaml"}, 2, "no-such.yaml"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := sluice(t, []string{"SLUICE_KEY="}, append([]string{"bench"}, tc.args...)...)
+			if got.code != tc.code || !strings.Contains(got.err, tc.want) {
+				t.Errorf("code %d, want %d and %q:\n%s%s", got.code, tc.code, tc.want, got.out, got.err)
+			}
+		})
+	}
+}
+
+// TestTheGeneratorMeasuresItself runs --limit, which starts a server of its own.
+func TestTheGeneratorMeasuresItself(t *testing.T) {
+	t.Parallel()
+	p := serveReady(t, configure(t, localStore))
+	got := sluice(t, []string{"SLUICE_KEY=" + keyOf("acme")}, "bench", "--url", "http://"+p.data, "--count", "200", "--warmup", "0", "--limit", "--json", "-")
+	var r struct {
+		Totals    struct{ Accepted uint64 }
+		Generator struct{ Limit float64 }
+	}
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.code != 0 {
+		t.Fatalf("code %d, %v:\n%s%s", got.code, err, got.out, got.err)
+	}
+	if r.Totals.Accepted != 200 || r.Generator.Limit <= 0 {
+		t.Errorf("got %s", got.out)
+	}
+}

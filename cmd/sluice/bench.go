@@ -94,9 +94,28 @@ func (c benchRunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if run.Totals.Accepted+run.Totals.Duplicates == 0 {
-		return errors.New("nothing was accepted")
+		return errors.New("nothing was accepted: " + mostly(&run.Totals))
 	}
 	return nil
+}
+
+// mostly says what became of most events of a run.
+func mostly(t *benchresult.Totals) string {
+	what, most := "no answer", t.Unknown
+	for _, x := range []struct {
+		what string
+		n    uint64
+	}{{"rejected", t.Rejected}, {"failed", t.Failed}, {"not sent", t.Unsent}} {
+		if x.n > most {
+			what, most = x.what, x.n
+		}
+	}
+	for code, n := range t.Refused {
+		if n > most {
+			what, most = code, n
+		}
+	}
+	return what
 }
 
 // takeProcs sets how many processors the generator uses, and returns what sets it
