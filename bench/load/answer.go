@@ -111,7 +111,7 @@ func (in *inbox) head(a *answer) (length int, chunked, ok bool, err error) {
 	lines := b[bytes.IndexByte(b, '\n')+1 : stop+2]
 	for len(lines) > 0 {
 		i := bytes.IndexByte(lines, '\n')
-		line := lines[:i-1]
+		line := bytes.TrimSuffix(lines[:i], []byte("\r"))
 		lines = lines[i+1:]
 		colon := bytes.IndexByte(line, ':')
 		if colon < 0 {

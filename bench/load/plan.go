@@ -12,6 +12,7 @@ package load
 
 import (
 	"crypto/tls"
+	"errors"
 	"time"
 )
 
@@ -136,6 +137,15 @@ type Knee struct {
 	Step      time.Duration
 	LimitP99  time.Duration
 	Precision float64 // of the rate, as a share of it
+}
+
+// Traceable is nil when every event has an id of its own, so that it can be looked
+// for afterwards.
+func (p *Plan) Traceable() error {
+	if len(p.Events.Records) > 0 && p.Events.Records[0].Whole != nil {
+		return errors.New("events of a file are sent as they are, time and again, so none can be looked for; rewrite_id gives them ids of their own")
+	}
+	return nil
 }
 
 // Phases of a closed loop and of arrivals have one name.

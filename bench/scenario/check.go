@@ -51,7 +51,7 @@ func (s *Scenario) checkTarget() *problem {
 		}
 		for _, own := range []string{"Host", "Content-Length", "Content-Type", "Content-Encoding", "Connection", "Transfer-Encoding"} {
 			if strings.EqualFold(name, own) {
-				return wrong("headers", "%s is set by the generator itself", name)
+				return wrong("headers", "%s is set by the generator itself", own)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -43,6 +44,10 @@ func Parse(data []byte, name string) (*Scenario, error) {
 	if err := decoder.Decode(s); err != nil && !errors.Is(err, io.EOF) {
 		return nil, placed(name, err)
 	}
+	if reflect.DeepEqual(s, &Scenario{}) {
+		s = Default() // the library empties what an empty file is read into
+		s.Name = ""
+	}
 	if s.Name == "" {
 		base := filepath.Base(name)
 		s.Name = base[:len(base)-len(filepath.Ext(base))]
@@ -76,11 +81,16 @@ type problem struct {
 
 func (p *problem) Error() string { return p.path + ": " + p.message }
 
-// in returns the problem with its place in the file, as far as the file has one.
+// in returns the problem with its place in the file: that of the value, or else of
+// what it should have been in.
 func (p *problem) in(data []byte, name string) error {
-	path, err := yaml.PathString("$." + p.path)
-	if err == nil {
-		if node, found := nodeAt(path, data); found {
+	for at := p.path; at != ""; at = at[:max(0, strings.LastIndexAny(at, ".["))] {
+		path, err := yaml.PathString("$." + at)
+		if err != nil {
+			break
+		}
+		node, err := path.ReadNode(bytes.NewReader(data))
+		if err == nil && node != nil && node.GetToken() != nil {
 			return placed(name, &yaml.SyntaxError{Message: p.Error(), Token: node.GetToken()})
 		}
 	}
@@ -97,11 +107,6 @@ func placed(name string, err error) error {
 	_, excerpt, _ := strings.Cut(yaml.FormatError(e, false, true), "\n")
 	at := e.GetToken().Position
 	return fmt.Errorf("%s:%d:%d: %s\n%s", name, at.Line, at.Column, e.GetMessage(), strings.TrimRight(excerpt, " \n"))
-}
-
-func nodeAt(path *yaml.Path, data []byte) (ast.Node, bool) {
-	node, err := path.ReadNode(bytes.NewReader(data))
-	return node, err == nil && node != nil && node.GetToken() != nil
 }
 
 // UnmarshalYAML implements yaml.NodeUnmarshaler.

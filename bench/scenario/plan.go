@@ -21,8 +21,9 @@ import (
 	"sluice/config"
 )
 
-// Plan reads the files that the scenario names and returns what is to be run. A
-// tenant without a key has the one that is given, which may be empty.
+// Plan reads the files that the scenario names and returns what is to be run. The
+// key that is given, unless it is empty, is used instead of the scenario's, and by
+// tenants that have none.
 func (s *Scenario) Plan(key string) (*load.Plan, error) {
 	if p := s.check(); p != nil {
 		return nil, p
@@ -119,7 +120,10 @@ func (s *Scenario) target() (*load.Target, error) {
 // tenants reads the keys.
 func (s *Scenario) tenants(given string) ([]load.Tenant, error) {
 	if len(s.Tenants) == 0 {
-		key, err := readKey("", s.Key, s.KeyFile, given)
+		if given != "" {
+			s = &Scenario{Key: given}
+		}
+		key, err := readKey("", s.Key, s.KeyFile, "")
 		return []load.Tenant{{Name: "default", Key: key, Weight: 1}}, err
 	}
 	list := make([]load.Tenant, len(s.Tenants))

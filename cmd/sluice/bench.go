@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -52,6 +53,7 @@ type benchRunCmd struct {
 	Admin      string `placeholder:"URL" help:"Admin port of the gateway, for its processor time, memory and mailboxes."`
 	AdminToken string `env:"SLUICE_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin port, if it asks for one."`
 	PID        int    `name:"pid" placeholder:"N" help:"Process of a server without an admin port, for its processor time and memory (Linux)."`
+	Procs      int    `placeholder:"N" help:"Processors for the generator itself. A quarter of the machine's, at least one, without it: the server needs the others."`
 	Limit      bool   `help:"Measure before what the generator itself can do, against a server that does nothing."`
 	JSON       string `name:"json" type:"path" placeholder:"FILE" help:"Write the result as JSON; - is the standard output."`
 	Quiet      bool   `short:"q" help:"No progress."`
@@ -73,6 +75,7 @@ func (c benchRunCmd) Run(ctx context.Context, std stdio) error {
 		options.Progress = p.show
 		defer p.end()
 	}
+	defer c.takeProcs()()
 	limit := 0.0
 	if c.Limit {
 		if limit, err = measureLimit(ctx, plan); err != nil {
@@ -91,9 +94,43 @@ func (c benchRunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if run.Totals.Accepted+run.Totals.Duplicates == 0 {
-		return errors.New("nothing was accepted")
+		return errors.New("nothing was accepted: " + mostly(&run.Totals))
 	}
 	return nil
+}
+
+// mostly says what became of most events of a run.
+func mostly(t *benchresult.Totals) string {
+	what, most := "no answer", t.Unknown
+	for _, x := range []struct {
+		what string
+		n    uint64
+	}{{"rejected", t.Rejected}, {"failed", t.Failed}, {"not sent", t.Unsent}} {
+		if x.n > most {
+			what, most = x.what, x.n
+		}
+	}
+	for code, n := range t.Refused {
+		if n > most {
+			what, most = code, n
+		}
+	}
+	return what
+}
+
+// takeProcs sets how many processors the generator uses, and returns what sets it
+// back. GOMAXPROCS, where it is set, is obeyed.
+func (c benchRunCmd) takeProcs() (restore func()) {
+	n := c.Procs
+	switch {
+	case n > 0:
+	case os.Getenv("GOMAXPROCS") != "":
+		return func() {}
+	default:
+		n = max(1, runtime.NumCPU()/4)
+	}
+	old := runtime.GOMAXPROCS(n)
+	return func() { runtime.GOMAXPROCS(old) }
 }
 
 // interruptible returns what the first interrupt closes, and a context that the
