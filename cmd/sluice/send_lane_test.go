@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -88,5 +90,44 @@ func TestSendCompresses(t *testing.T) {
 		if r.exit != 0 || len(g.stored) != 500 || g.codings[0] != want {
 			t.Errorf("%s: exit %d, %d stored, sent as %q", coding, r.exit, len(g.stored), g.codings[0])
 		}
+	}
+}
+
+// TestSendWaits is how long a lane waits before it repeats a request, by the
+// clock of a bubble.
+func TestSendWaits(t *testing.T) {
+	const giveUp = 5 * time.Minute
+	for _, tc := range []struct {
+		name         string
+		retryAfter   time.Duration
+		attempts     int           // before this one
+		idle         time.Duration // since something was accepted
+		least, most  time.Duration
+		stopsInstead bool
+	}{
+		{name: "the first repetition comes soon", least: 50 * time.Millisecond, most: 75 * time.Millisecond},
+		{name: "the next ones take their time", attempts: 3, least: 400 * time.Millisecond, most: 600 * time.Millisecond},
+		{name: "but not more than ten seconds", attempts: 1000, least: 5 * time.Second, most: 7500 * time.Millisecond},
+		{name: "what the answer asks for is obeyed, with up to a quarter more", retryAfter: 8 * time.Second, least: 8 * time.Second, most: 10 * time.Second},
+		{name: "a wait for longer than --give-up ends with it", retryAfter: maxRetryAfter, least: giveUp, most: giveUp},
+		{name: "what is left of --give-up counts", retryAfter: time.Minute, idle: giveUp - time.Second, least: time.Second, most: time.Second},
+		{name: "after --give-up nothing is repeated", idle: giveUp, stopsInstead: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &sender{cmd: sendCmd{GiveUp: giveUp, Quiet: true}, stopping: make(chan struct{})}
+				s.report = &sendReport{s: s}
+				l := &sendLane{s: s, progress: time.Now().Add(-tc.idle), attempts: tc.attempts}
+				begin := time.Now()
+				l.wait(&sendAnswer{status: 503, retryAfter: tc.retryAfter}, 1)
+				if took := time.Since(begin); took < tc.least || took > tc.most {
+					t.Errorf("waited %v, want %v to %v", took, tc.least, tc.most)
+				}
+				var gaveUp *gaveUpError
+				if s.stopped() != tc.stopsInstead || tc.stopsInstead && !errors.As(s.cause, &gaveUp) {
+					t.Errorf("stopped: %v, because of %v", s.stopped(), s.cause)
+				}
+			})
+		})
 	}
 }

@@ -36,6 +36,15 @@ func TestSendMisbehaviour(t *testing.T) {
 			return true
 		})
 	}
+	// proxyUntil is a proxy, by whose clock it is noon, that asks for patience.
+	proxyUntil := func(date string) func(int, http.ResponseWriter, []postedEvent, func() []postedResult) bool {
+		return first(func(w http.ResponseWriter, _ []postedEvent, _ func() []postedResult) bool {
+			w.Header().Set("Date", "Wed, 02 Jan 2013 12:00:00 GMT")
+			w.Header().Set("Retry-After", date)
+			http.Error(w, "upstream", 503)
+			return true
+		})
+	}
 	for _, tc := range []struct {
 		name      string
 		ids       bool
@@ -54,6 +63,8 @@ func TestSendMisbehaviour(t *testing.T) {
 		{"cut after it was stored, without ids: not sent again", false, storedThen(func(w http.ResponseWriter) { cut(w) }), nil, "1: 40 30 0 0 10 0", "outcome_unknown"},
 		{"a proxy's 503, with ids: sent again", true, storedThen(func(w http.ResponseWriter) { http.Error(w, "upstream", 503) }), nil, "0: 40 30 10 0 0 1", ""},
 		{"a proxy's 502, without ids: not sent again", false, storedThen(func(w http.ResponseWriter) { http.Error(w, "upstream", 502) }), nil, "1: 40 30 0 0 10 0", "502 Bad Gateway"},
+		{"a proxy's 503 until a date: sent again then", true, proxyUntil("Wed, 02 Jan 2013 12:00:01 GMT"), nil, "0: 40 40 0 0 0 1", "503 Service Unavailable: trying again in 1"},
+		{"a proxy's 503 until a date that is over: sent again soon", true, proxyUntil("Wed, 02 Jan 2013 11:00:00 GMT"), nil, "0: 40 40 0 0 0 1", "503 Service Unavailable: trying again in "},
 		{"rejected: reported, and nothing is sent again", true, nil, func(e postedEvent) string {
 			if e.Seq%10 == 3 {
 				return "missing_field"
