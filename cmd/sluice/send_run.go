@@ -186,7 +186,7 @@ func (s *sender) run(ctx context.Context) error {
 	lanes.Wait()
 	over()
 	helpers.Wait()
-	return s.finish(ctx)
+	return s.finish()
 }
 
 // beginStates takes up what earlier runs have left, and writes the state files
@@ -247,33 +247,38 @@ func (s *sender) readAll(ctx context.Context) {
 		if in.track.complete() {
 			continue // by an earlier run
 		}
-		err := s.readInput(ctx, in)
+		read := s.readFile
+		if !in.regular {
+			read = s.readStream
+		}
+		err := read(ctx, in)
 		switch {
+		case err == nil:
+			in.track.finish()
 		case ctx.Err() != nil:
 			return
-		case err != nil:
-			s.report.broken(in, err)
 		default:
-			in.track.finish()
+			s.report.broken(in, err)
 		}
 	}
 }
 
-func (s *sender) readInput(ctx context.Context, in *sendInput) error {
+// readFile reads a file to its end. It looks at ctx after it has read: when
+// nothing but the end was left, the file is read to its end.
+func (s *sender) readFile(ctx context.Context, in *sendInput) error {
 	r, format, err := in.open(s.cmd.Format, int(s.cmd.MaxEvent), in.track.at)
 	if err != nil {
 		return err
 	}
 	defer r.close()
 	in.track.opened(format == event.NDJSON)
-	if in.stdin != nil {
-		// A read of a terminal or a pipe cannot be interrupted: leave it behind.
-		return s.readStream(ctx, in, r, format)
-	}
-	for ctx.Err() == nil {
+	for {
 		e, err := r.next()
 		if err == io.EOF {
 			return nil
+		}
+		if err == nil {
+			err = ctx.Err()
 		}
 		if err == nil {
 			err = s.take(ctx, in, e, format)
@@ -282,21 +287,33 @@ func (s *sender) readInput(ctx context.Context, in *sendInput) error {
 			return err
 		}
 	}
-	return ctx.Err()
 }
 
-// readStream is readInput's loop for an input whose reads may never return.
-func (s *sender) readStream(ctx context.Context, in *sendInput, r eventReader, format event.Format) error {
+// readStream is readFile for a terminal or a pipe, of which every read may wait
+// for ever and none can be interrupted. Another goroutine does them; when ctx is
+// over it is left behind, and ends after the read that it is at.
+func (s *sender) readStream(ctx context.Context, in *sendInput) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	type result struct {
-		e   readEvent
-		err error
+		e      readEvent
+		format event.Format
+		err    error
 	}
 	results := make(chan result)
 	go func() {
+		r, format, err := in.open(s.cmd.Format, int(s.cmd.MaxEvent), startAt{})
+		if err == nil {
+			defer r.close()
+		}
 		for {
-			e, err := r.next()
+			var e readEvent
+			if err == nil {
+				e, err = r.next()
+			}
 			select {
-			case results <- result{e, err}:
+			case results <- result{e, format, err}:
 			case <-ctx.Done():
 				return
 			}
@@ -312,7 +329,7 @@ func (s *sender) readStream(ctx context.Context, in *sendInput, r eventReader, f
 				return nil
 			}
 			if got.err == nil {
-				got.err = s.take(ctx, in, got.e, format)
+				got.err = s.take(ctx, in, got.e, got.format)
 			}
 			if got.err != nil {
 				return got.err
