@@ -188,7 +188,9 @@ func sendInputs(names []string, stdin interface{ Read([]byte) (int, error) }) ([
 			if matches, err = filepath.Glob(name); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			matches = slices.DeleteFunc(matches, func(m string) bool { return strings.HasSuffix(m, stateSuffix) })
+			matches = slices.DeleteFunc(matches, func(m string) bool {
+				return strings.HasSuffix(strings.TrimSuffix(m, lockSuffix), stateSuffix)
+			})
 			if len(matches) == 0 {
 				return nil, fmt.Errorf("%s: no file matches", name)
 			}

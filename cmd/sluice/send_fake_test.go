@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/alecthomas/kong"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -221,27 +220,4 @@ func (g *fakeGateway) seqs() []int {
 		seqs = append(seqs, e.Seq)
 	}
 	return seqs
-}
-
-// parseSend parses the arguments of `sluice send`.
-func parseSend(args ...string) (sendCmd, error) {
-	var cmd sendCmd
-	parser, err := kong.New(&cmd)
-	if err == nil {
-		_, err = parser.Parse(args)
-	}
-	return cmd, err
-}
-
-// sent is what one run of `sluice send` came to.
-type sent struct {
-	sendSummary
-	exit   int
-	stderr string
-}
-
-// runSend runs `sluice send --json` with the key of fake gateways.
-func runSend(t *testing.T, in io.Reader, args ...string) sent {
-	t.Helper()
-	return runSendUntil(t, t.Context(), in, args...)
 }

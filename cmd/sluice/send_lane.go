@@ -207,16 +207,19 @@ func (l *sendLane) apply(a *sendAnswer, batch []*sendItem) ([]*sendItem, sendVer
 }
 
 // wait is between an answer and the repetition of n events. It gives up, for
-// the whole sender, when there was no progress for too long.
+// the whole sender, when there was no progress for too long; before that there
+// is a last attempt, however long a wait the answer asks for.
 func (l *sendLane) wait(a *sendAnswer, n int) {
+	patience := l.s.cmd.GiveUp - time.Since(l.progress)
+	if patience <= 0 {
+		l.s.stop(&gaveUpError{after: l.s.cmd.GiveUp, last: a.short(), events: n})
+		return
+	}
 	l.attempts++
 	delay := min(maxBackoff, minBackoff<<min(l.attempts-1, 10))
 	// What the gateway says counts, and nobody should come back at the same moment.
 	delay = max(a.retryAfter, delay/2) + time.Duration(rand.Int64N(int64(max(a.retryAfter, delay)/4)+1))
-	if time.Since(l.progress)+delay > l.s.cmd.GiveUp {
-		l.s.stop(&gaveUpError{after: l.s.cmd.GiveUp, last: a.short(), events: n})
-		return
-	}
+	delay = min(delay, patience)
 	l.s.report.retries.Add(1)
 	l.s.report.waiting(a.short(), delay)
 	l.sleep(delay)

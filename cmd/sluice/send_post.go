@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,8 +23,14 @@ import (
 	"sluice/event"
 )
 
-// maxAnswer bounds what is read of an answer: 1000 errors are less.
-const maxAnswer = 8 << 20
+const (
+	// maxAnswer bounds what is read of an answer: 1000 errors are less.
+	maxAnswer = 8 << 20
+	// maxRetryAfter bounds the wait that an answer can ask for. A gateway asks for
+	// seconds; more is of a proxy, or of a clock that is wrong, and to ask again
+	// every ten minutes burdens nobody.
+	maxRetryAfter = 10 * time.Minute
+)
 
 // sendBody makes the bodies of one lane's requests.
 type sendBody struct {
@@ -153,11 +160,30 @@ func readAnswer(resp *http.Response) *sendAnswer {
 	a.parsed = err == nil && json.Unmarshal(b, a) == nil
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	a.problem = a.parsed && kind == "application/problem+json" && a.Code != ""
-	a.retryAfter = time.Duration(a.RetryMS) * time.Millisecond
-	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && a.RetryMS == 0 && n >= 0 {
-		a.retryAfter = time.Duration(n) * time.Second
+	a.retryAfter = retryAfter(resp.Header, time.Now())
+	if a.RetryMS > 0 { // the gateway's own, which is finer
+		a.retryAfter = time.Duration(min(a.RetryMS, maxRetryAfter.Milliseconds())) * time.Millisecond
 	}
 	return a
+}
+
+// retryAfter returns the wait that an answer asks for, from 0, which is also
+// for none and for nonsense, to maxRetryAfter. It is a number of seconds or a
+// date (RFC 9110 section 10.2.3); now is for a date in an answer that does not
+// tell the time of the clock that the date is by.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(n, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = theirs
+	}
+	return min(max(0, at.Sub(now)), maxRetryAfter)
 }
 
 // byIndex returns what the answer says of single events.

@@ -255,11 +255,12 @@ func (r *sendReport) summary() sendSummary {
 
 // finish says what came of it, and leaves a state behind where there is more
 // to do.
-func (s *sender) finish(ctx context.Context) error {
+func (s *sender) finish() error {
 	r := s.report
 	sum := r.summary()
 	var errs []error
-	if s.stopped() {
+	// An interrupt that came when nothing was left to do has changed nothing.
+	if s.stopped() && !(sum.Complete && s.cause == errInterrupted) {
 		errs = append(errs, s.cause)
 	}
 	if r.errors != nil {

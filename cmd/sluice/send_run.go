@@ -62,6 +62,7 @@ type sender struct {
 	parser *event.Parser // of the reading goroutine
 	inputs []*sendInput
 	stores []*sendStore
+	flock  func(*os.File) error // locks one of their locks
 	client *http.Client
 	coding string // of requests
 	limit  *rate.Limiter
@@ -80,7 +81,7 @@ func newSender(c sendCmd, std stdio, target *url.URL, key string, f event.Fields
 	s := &sender{
 		cmd: c, std: std, target: target, key: key, fields: f, parser: p, inputs: inputs,
 		coding: c.compression(target), limit: rate.NewLimiter(rate.Inf, 0), seed: maphash.MakeSeed(),
-		held: semaphore.NewWeighted(maxHeld), stopping: make(chan struct{}),
+		held: semaphore.NewWeighted(maxHeld), flock: flock, stopping: make(chan struct{}),
 	}
 	rand.Read(s.runID[:]) // never fails
 	if f, ok := std.Err.(*os.File); ok && !c.Quiet && term.IsTerminal(int(f.Fd())) {
@@ -154,6 +155,7 @@ func (s *sender) stopped() bool {
 // run sends everything. When ctx is over, requests under way are cut.
 func (s *sender) run(ctx context.Context) error {
 	defer s.client.CloseIdleConnections()
+	defer giveBack(s.stores) // those that turn out to be of no use as well
 	if err := s.beginStates(); err != nil {
 		return err
 	}
@@ -186,27 +188,43 @@ func (s *sender) run(ctx context.Context) error {
 	lanes.Wait()
 	over()
 	helpers.Wait()
-	return s.finish(ctx)
+	return s.finish()
 }
 
-// beginStates takes up what earlier runs have left, and writes the state files
-// once, to see whether that works. Only one that was asked for has to.
+// beginStates locks the state files, takes up what earlier runs have left in
+// them, and writes them once, to see whether that works. That has to work only
+// for one that was asked for, or that is there already: sending on without it
+// would send twice what it goes on from.
 func (s *sender) beginStates() error {
+	broken := map[*sendStore]error{}
 	for _, store := range s.stores {
+		err := store.take(s.flock)
+		var locked *lockedError
+		switch {
+		case errors.As(err, &locked):
+			return err
+		case errors.Is(err, errors.ErrUnsupported):
+			fmt.Fprintf(s.std.Err, "%v: sending the same file from two processes at once would not be noticed\n", err)
+		case err != nil:
+			broken[store] = err
+		}
 		if err := store.load(); err != nil {
 			return err
 		}
 	}
-	kept := s.stores[:0]
+	var kept []*sendStore
 	for _, store := range s.stores {
-		err := store.save()
+		err := broken[store]
+		if err == nil {
+			err = store.save()
+		}
 		switch {
 		case err == nil:
 			kept = append(kept, store)
 			for _, in := range store.inputs {
 				in.store = store
 			}
-		case s.cmd.State != "":
+		case s.cmd.State != "" || store.found:
 			return err
 		default:
 			fmt.Fprintf(s.std.Err, "%v: sending can not be resumed. Use --state to put it elsewhere.\n", err)
@@ -214,6 +232,15 @@ func (s *sender) beginStates() error {
 	}
 	s.stores = kept
 	return nil
+}
+
+// giveBack lets other processes have the state files.
+func giveBack(stores []*sendStore) {
+	for _, store := range stores {
+		if store.lock != nil {
+			store.lock.release()
+		}
+	}
 }
 
 // keepStates saves the states every second until ctx is over.
@@ -247,33 +274,38 @@ func (s *sender) readAll(ctx context.Context) {
 		if in.track.complete() {
 			continue // by an earlier run
 		}
-		err := s.readInput(ctx, in)
+		read := s.readFile
+		if !in.regular {
+			read = s.readStream
+		}
+		err := read(ctx, in)
 		switch {
+		case err == nil:
+			in.track.finish()
 		case ctx.Err() != nil:
 			return
-		case err != nil:
-			s.report.broken(in, err)
 		default:
-			in.track.finish()
+			s.report.broken(in, err)
 		}
 	}
 }
 
-func (s *sender) readInput(ctx context.Context, in *sendInput) error {
+// readFile reads a file to its end. It looks at ctx after it has read: when
+// nothing but the end was left, the file is read to its end.
+func (s *sender) readFile(ctx context.Context, in *sendInput) error {
 	r, format, err := in.open(s.cmd.Format, int(s.cmd.MaxEvent), in.track.at)
 	if err != nil {
 		return err
 	}
 	defer r.close()
 	in.track.opened(format == event.NDJSON)
-	if in.stdin != nil {
-		// A read of a terminal or a pipe cannot be interrupted: leave it behind.
-		return s.readStream(ctx, in, r, format)
-	}
-	for ctx.Err() == nil {
+	for {
 		e, err := r.next()
 		if err == io.EOF {
 			return nil
+		}
+		if err == nil {
+			err = ctx.Err()
 		}
 		if err == nil {
 			err = s.take(ctx, in, e, format)
@@ -282,21 +314,33 @@ func (s *sender) readInput(ctx context.Context, in *sendInput) error {
 			return err
 		}
 	}
-	return ctx.Err()
 }
 
-// readStream is readInput's loop for an input whose reads may never return.
-func (s *sender) readStream(ctx context.Context, in *sendInput, r eventReader, format event.Format) error {
+// readStream is readFile for a terminal or a pipe, of which every read may wait
+// for ever and none can be interrupted. Another goroutine does them; when ctx is
+// over it is left behind, and ends after the read that it is at.
+func (s *sender) readStream(ctx context.Context, in *sendInput) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	type result struct {
-		e   readEvent
-		err error
+		e      readEvent
+		format event.Format
+		err    error
 	}
 	results := make(chan result)
 	go func() {
+		r, format, err := in.open(s.cmd.Format, int(s.cmd.MaxEvent), startAt{})
+		if err == nil {
+			defer r.close()
+		}
 		for {
-			e, err := r.next()
+			var e readEvent
+			if err == nil {
+				e, err = r.next()
+			}
 			select {
-			case results <- result{e, err}:
+			case results <- result{e, format, err}:
 			case <-ctx.Done():
 				return
 			}
@@ -312,7 +356,7 @@ func (s *sender) readStream(ctx context.Context, in *sendInput, r eventReader, f
 				return nil
 			}
 			if got.err == nil {
-				got.err = s.take(ctx, in, got.e, format)
+				got.err = s.take(ctx, in, got.e, got.format)
 			}
 			if got.err != nil {
 				return got.err

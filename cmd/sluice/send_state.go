@@ -187,11 +187,19 @@ type sendStore struct {
 	options     string
 	inputs      []*sendInput
 	others      []savedFile // of inputs that are not sent now
+	lock        *sendLock   // nil: it cannot be locked
+	found       bool        // an earlier run has left it
 
 	mu    sync.Mutex
 	asked uint64 // changes that have to be saved
 	saved uint64 // of those, saved
 	saves sync.Mutex
+}
+
+// take locks the state file for this process; see takeLock for the errors.
+func (s *sendStore) take(flock func(*os.File) error) (err error) {
+	s.lock, err = takeLock(s.path+lockSuffix, flock)
+	return err
 }
 
 // load takes what the state file knows, if there is one, into the inputs.
@@ -203,6 +211,7 @@ func (s *sendStore) load() error {
 	if err != nil {
 		return err
 	}
+	s.found = true
 	var state savedState
 	if err := json.Unmarshal(b, &state); err != nil || state.Version != stateVersion {
 		return fmt.Errorf("%s is not a state file of this version: remove it to send everything from the start", s.path)
