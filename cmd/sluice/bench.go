@@ -4,23 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
+	"sluice/bench/ledger"
 	"sluice/bench/load"
+	"sluice/bench/report"
 	benchresult "sluice/bench/result"
 	"sluice/bench/scenario"
+	"sluice/bench/verify"
+	"sluice/event"
 )
 
 // benchCmd is `sluice bench`; docs/bench.md is its manual.
 type benchCmd struct {
-	Run  benchRunCmd  `cmd:"" default:"withargs" help:"Run a scenario, or what the flags say."`
-	Null benchNullCmd `cmd:"" hidden:"" help:"Answer every request at once, for finding the generator's own limit."`
+	Run     benchRunCmd     `cmd:"" default:"withargs" help:"Run a scenario, or what the flags say."`
+	Compare benchCompareCmd `cmd:"" help:"Tell what changed between two sets of runs."`
+	Null    benchNullCmd    `cmd:"" hidden:"" help:"Answer every request at once, for finding the generator's own limit."`
 }
 
 // benchRunCmd is `sluice bench run`. A flag that is given replaces what the
@@ -55,7 +62,10 @@ type benchRunCmd struct {
 	PID        int    `name:"pid" placeholder:"N" help:"Process of a server without an admin port, for its processor time and memory (Linux)."`
 	Procs      int    `placeholder:"N" help:"Processors for the generator itself. A quarter of the machine's, at least one, without it: the server needs the others."`
 	Limit      bool   `help:"Measure before what the generator itself can do, against a server that does nothing."`
-	JSON       string `name:"json" type:"path" placeholder:"FILE" help:"Write the result as JSON; - is the standard output."`
+	Verify     string `placeholder:"SINK" help:"Read back afterwards, and say what is lost, doubled or out of order: local, kafka://HOST:PORT/TOPIC or cassandra://HOST/KEYSPACE.TABLE."`
+	JSON       string `name:"json" type:"path" placeholder:"FILE" help:"Keep the result as JSON; - is the standard output."`
+	Page       string `type:"path" placeholder:"FILE" help:"Draw the result on a page of HTML."`
+	HDR        string `name:"hdr" type:"path" placeholder:"FILE" help:"Keep the latencies as a log of HdrHistograms."`
 	Quiet      bool   `short:"q" help:"No progress."`
 }
 
@@ -66,7 +76,7 @@ func (c benchRunCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	options := load.Options{Version: buildVersion(debug.ReadBuildInfo()).String()}
+	options := load.Options{Version: buildVersion(debug.ReadBuildInfo()).short()}
 	if options.Server, err = c.probe(ctx); err != nil {
 		return err
 	}
@@ -82,6 +92,13 @@ func (c benchRunCmd) Run(ctx context.Context, std stdio) error {
 			return fmt.Errorf("--limit: %w", err)
 		}
 	}
+	readBack, err := c.readBack(ctx, plan, std)
+	if err != nil {
+		return err
+	}
+	if readBack != nil {
+		options.Ledger = new(ledger.Ledger)
+	}
 	hard, stop, release := interruptible(ctx, std)
 	defer release()
 	options.Stop = stop
@@ -90,6 +107,11 @@ func (c benchRunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	run.Generator.Limit = limit
+	if readBack != nil {
+		if run.Verified, err = verify.Run(hard, *readBack, options.Ledger); err != nil {
+			return fmt.Errorf("--verify: %w", err)
+		}
+	}
 	if err := c.report(std, run); err != nil {
 		return err
 	}
@@ -247,20 +269,57 @@ func (c benchRunCmd) probe(ctx context.Context) (load.Probe, error) {
 	return p, nil
 }
 
-// report prints the result and writes what was asked for.
+// report prints the result and keeps what was asked for.
 func (c benchRunCmd) report(std stdio, run *benchresult.Run) error {
 	if c.JSON == "-" {
 		return std.json(run)
 	}
+	var failed []error
 	if c.JSON != "" {
-		f, err := os.Create(c.JSON)
-		if err != nil {
-			return err
-		}
-		err = stdio{Out: f}.json(run)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return err
+		failed = append(failed, report.WriteFile(c.JSON, run))
+	}
+	for _, f := range []struct {
+		path  string
+		write func(io.Writer, *benchresult.Run) error
+	}{{c.Page, report.Page}, {c.HDR, report.HistogramLog}} {
+		if f.path != "" {
+			failed = append(failed, keep(f.path, func(w io.Writer) error { return f.write(w, run) }))
 		}
 	}
-	return printBench(std.Out, run)
+	return errors.Join(append(failed, report.Table(std.Out, run))...)
+}
+
+func keep(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// readBack is where --verify reads, nil when nothing is asked for. It looks whether
+// that can be read at all: better now than after the run.
+func (c benchRunCmd) readBack(ctx context.Context, plan *load.Plan, std stdio) (*verify.Options, error) {
+	if c.Verify == "" {
+		return nil, nil
+	}
+	o, err := verify.Parse(c.Verify)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("--verify: %w", err)}
+	}
+	if plan.Ack != "" && plan.Ack != event.AckStored.String() {
+		return nil, &exitError{exitUsage, fmt.Errorf("--verify: what is answered %s may not be in the sink when the run ends: want --ack stored", plan.Ack)}
+	}
+	for _, t := range plan.Tenants {
+		o.Tenants = append(o.Tenants, verify.Tenant{Name: t.Name, Key: t.Key})
+	}
+	o.URL = strings.TrimSuffix(plan.Target.URL, plan.Target.Path)
+	o.Since = time.Now().Add(-time.Minute)
+	if !c.Quiet {
+		o.Progress = func(p verify.Progress) { fmt.Fprintf(std.Err, "reading back: %d of %d %s\n", p.Done, p.Of, p.What) }
+	}
+	if o.Start, err = verify.Mark(ctx, o); err != nil {
+		return nil, fmt.Errorf("--verify: %w", err)
+	}
+	return &o, nil
 }
