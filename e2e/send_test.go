@@ -188,7 +188,7 @@ func (u *upload) confirmed() (int, error) {
 		}
 	}
 	if err := json.Unmarshal(b, &state); err != nil || len(state.Files) != 1 {
-		return 0, fmt.Errorf("the state is %s: %v", b, err)
+		return 0, fmt.Errorf("the state is %s: %w", b, err)
 	}
 	n := state.Files[0].Read
 	for _, r := range state.Files[0].Open {
