@@ -75,7 +75,7 @@ class Comparison:
         return contextlib.nullcontext()
 
     def _served(self, system, place, target, rate):
-        key = ""
+        key = system.environment.get("SLUICE_KEY", "")
         url, ready = f"http://{place['addr']}{system.path}", f"http://{place['addr']}/"
         if system.name == "sluice":
             admin = process.free_address()

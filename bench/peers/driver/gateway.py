@@ -20,8 +20,6 @@ def _sink(work, place):
     match work.sink:
         case "kafka":
             return {"kind": "kafka", "brokers": place["brokers"].split(","), "topic": place["topic"], "compression": "none"}
-        case "none":
-            return {"kind": "discard"}
         case "local":
             return {"kind": "local"}
         case "cassandra":

@@ -51,7 +51,9 @@ ALL = {
     system.name: system
     for system in (
         System("sluice", ["go", "build", "-o", SLUICE, "./cmd/sluice"],
-               dict.fromkeys(("kafka", "none", "local", "cassandra"), [SLUICE, "serve", "-c", "{config}"])),
+               dict.fromkeys(("kafka", "local", "cassandra"), [SLUICE, "serve", "-c", "{config}"])),
+        # sluice's data port and actors with a sink that only counts.
+        _go("nosink", "./dev/nosink", {"none": ["--addr={addr}"]}, environment={"SLUICE_KEY": "for-measuring"}),
         _go("bare", "./bench/peers/bare", _BARE),
         # The JVM compiles what runs often: measured at once it would be half as fast.
         _folder("pekko", first_warmup=60, warmup=30),

@@ -5,6 +5,7 @@ import dataclasses
 KAFKA_PEERS = ("sluice", "bare", "pekko", "otel", "fastify", "fastapi")
 CASSANDRA_PEERS = ("sluice", "cassandra-each", "cassandra-raw")
 PAIR = ("sluice", "bare")
+NO_SINK = ("nosink", "bare")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,8 @@ ALL = {
         _kafka("ndjson100", "NDJSON of 100, 64 connections", batch=100),
         _kafka("ndjson1000", "NDJSON of 1,000, 64 connections", batch=1000),
         _kafka("open", "single events, open loop at half of bare's best rate, 256 connections", connections=256, open=True),
-        Work("none-single", "no sink, single events, 64 connections", PAIR, ("bare",), sink="none"),
-        Work("none-ndjson", "no sink, NDJSON of 100, 64 connections", PAIR, ("bare",), sink="none", batch=100),
+        Work("none-single", "no sink, single events, 64 connections", NO_SINK, ("bare",), sink="none"),
+        Work("none-ndjson", "no sink, NDJSON of 100, 64 connections", NO_SINK, ("bare",), sink="none", batch=100),
         Work("local-single", "synced to disk, single events, 64 connections", PAIR, ("bare",), sink="local"),
         Work("local-ndjson", "synced to disk, NDJSON of 100, 64 connections", PAIR, ("bare",), sink="local", batch=100),
         Work("cassandra-shard", "Cassandra, three nodes, QUORUM, partitions of many users, NDJSON of 100, 64 connections",
