@@ -2,8 +2,11 @@ package load
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
+
+	"sluice/bench/result"
 )
 
 // drain returns all slots of a schedule.
@@ -169,6 +172,34 @@ func TestPicker(t *testing.T) {
 				if math.Abs(float64(n)-want) > 6*math.Sqrt(want) { // six standard deviations
 					t.Errorf("user %d: %d of %d, want %.0f", i, n, draws, want)
 				}
+			}
+		})
+	}
+}
+
+func TestAStepHolds(t *testing.T) {
+	k := &Knee{LimitP99: 50 * time.Millisecond}
+	step := func(change func(*result.Run)) *result.Run {
+		r := &result.Run{Totals: result.Totals{Sent: 10_000, Accepted: 10_000}, Latency: result.Latency{P99: 50_000}}
+		change(r)
+		return r
+	}
+	for _, tc := range []struct {
+		name string
+		step *result.Run
+		held bool
+		what string
+	}{
+		{"at the limit", step(func(*result.Run) {}), true, "p99 50ms"},
+		{"not above it", step(func(r *result.Run) { r.Latency.P99++ }), false, "p99 50.001ms"},
+		{"with one event in a thousand refused", step(func(r *result.Run) { r.Totals.Refused = map[string]uint64{"429": 10} }), true, "p99 50ms"},
+		{"not with more", step(func(r *result.Run) { r.Totals.Refused = map[string]uint64{"429": 10}; r.Totals.Unknown = 1 }), false, "11 of 10000"},
+		{"not when it was not sent", step(func(r *result.Run) { r.Totals.Unsent = 100 }), false, "100 of 10100"},
+		{"and says when the generator was late", step(func(r *result.Run) { r.Generator.LateP99 = 5000 }), true, "generator late by 5ms"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if held, what := k.held(tc.step); held != tc.held || !strings.Contains(what, tc.what) {
+				t.Errorf("got %v, %q", held, what)
 			}
 		})
 	}

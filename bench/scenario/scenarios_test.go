@@ -41,30 +41,6 @@ func TestTheScenariosThatPeopleNeedAreThere(t *testing.T) {
 	}
 }
 
-// TestTheScenarioOfTheManualIsOne reads the one in docs/bench.md.
-func TestTheScenarioOfTheManualIsOne(t *testing.T) {
-	manual, err := os.ReadFile("../../docs/bench.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(manual), "```yaml\n")
-	text, _, closed := strings.Cut(rest, "```")
-	if !found || !closed {
-		t.Fatal("it has none")
-	}
-	path := filepath.Join(t.TempDir(), "manual.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Plan("key"); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestScenariosMatchTheirConfiguration: each can be run, says what it is for, and
 // the configuration beside them lets it in.
 func TestScenariosMatchTheirConfiguration(t *testing.T) {
