@@ -52,3 +52,4 @@ $(VULNCHECK):
 	GOBIN=$(CURDIR)/$(TOOLS) go install golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 include Makefile.stack
+include Makefile.bench

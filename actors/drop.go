@@ -35,10 +35,17 @@ func (t *tenant) dropped(stage string, owner, msg any, why drop) {
 			seqs[i] = m.Items[i].Seq
 		}
 		reasons, rejected := all(reason, len(seqs))
-		t.root.Send(m.User, messages.Written{Seqs: seqs, Reasons: reasons, Rejected: rejected})
+		t.root.Send(t.shards[m.User.Shard], messages.Written{Shard: m.User.Shard,
+			Groups: []messages.Group{{User: m.User, End: int32(len(seqs))}}, Seqs: seqs, Reasons: reasons, Rejected: rejected})
 	case messages.Write:
 		reasons, rejected := all(reason, len(m.Seqs))
 		t.report(t.root, m, result{reasons: reasons, rejected: rejected})
+	case messages.Written:
+		// What a sink has said holds all the same. Its shard has stopped or failed on
+		// it, and this may be the goroutine of any writer.
+		t.late.Lock()
+		defer t.late.Unlock()
+		t.land(m)
 	case messages.Describe:
 		m.Reply <- messages.Description{}
 	}
@@ -62,6 +69,14 @@ func split(msg any) (parts []any) {
 			one := m
 			one.Items = m.Items[i : i+1 : i+1]
 			parts = append(parts, one)
+		}
+	case messages.Written:
+		for i := range m.Groups {
+			if m.Groups[i].User.Shard == m.Shard {
+				one := m
+				one.Groups = m.Groups[i : i+1 : i+1]
+				parts = append(parts, one)
+			}
 		}
 	}
 	return parts

@@ -3,8 +3,6 @@ package actors
 import (
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"sluice/event"
 	"sluice/messages"
 )
@@ -94,17 +92,17 @@ func (l *lanes) start(ln *lane, m messages.Append) *batch {
 	return b
 }
 
-func (b *batch) add(user *actor.PID, it *messages.Item) {
+func (b *batch) add(user messages.User, it *messages.Item) {
 	at := len(b.Events)
 	b.Events = append(b.Events, it.Event)
 	b.Seqs = append(b.Seqs, it.Seq)
 	b.bytes += len(it.Event.Data)
 	b.Where = b.Where || it.Where
 	if n := len(b.Groups); n > 0 && b.Groups[n-1].User == user {
-		b.Groups[n-1].End = at + 1
+		b.Groups[n-1].End = int32(at) + 1
 		return
 	}
-	b.Groups = append(b.Groups, messages.Group{User: user, Start: at, End: at + 1})
+	b.Groups = append(b.Groups, messages.Group{User: user, Start: int32(at), End: int32(at) + 1})
 }
 
 func (ln *lane) find(key uint64) *batch {

@@ -1,11 +1,10 @@
 package actors
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"sluice/event"
 	"sluice/messages"
@@ -50,7 +49,7 @@ func TestLanes(t *testing.T) {
 
 func playLanes(linger time.Duration, script string) string {
 	l := newLanes(BatchPolicy{MaxEvents: 3, MaxBytes: 10, Linger: linger})
-	user := &actor.PID{Id: "u"}
+	user := messages.User{Place: "u"}
 	var left []string
 	away := map[uint32]uint64{}
 	for i := 0; i < len(script); i++ {
@@ -93,8 +92,8 @@ func playLanes(linger time.Duration, script string) string {
 
 func TestABatchKnowsWhoseEventsItHolds(t *testing.T) {
 	l := newLanes(BatchPolicy{MaxEvents: 10, MaxBytes: 100, Linger: -1})
-	ann, bob := &actor.PID{Id: "ann"}, &actor.PID{Id: "bob"}
-	add := func(u *actor.PID, seqs ...uint64) {
+	ann, bob := messages.User{Place: "ann"}, messages.User{Place: "bob"}
+	add := func(u messages.User, seqs ...uint64) {
 		m := messages.Append{User: u}
 		for _, s := range seqs {
 			m.Items = append(m.Items, messages.Item{Seq: s, Where: s == 7})
@@ -108,7 +107,7 @@ func TestABatchKnowsWhoseEventsItHolds(t *testing.T) {
 	l.flush(func(b *batch) {
 		got := ""
 		for _, g := range b.Groups {
-			got += g.User.Id + ":"
+			got += fmt.Sprint(g.User.Place, ":")
 			for _, s := range b.Seqs[g.Start:g.End] {
 				got += string(rune('0' + s))
 			}

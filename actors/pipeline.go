@@ -56,7 +56,7 @@ func Start(o Options) (*Pipeline, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	o.Workers = min(o.Workers, 256)
+	o.Workers = min(o.Workers, maxShards)
 	p := &Pipeline{log: o.Log, tenants: make(map[string]*tenant)}
 	p.inflight, p.giveUp = context.WithCancel(context.Background())
 	p.probing, p.stop = context.WithCancel(context.Background())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -339,6 +340,27 @@ func TestUsersStayWithinTheirMemory(t *testing.T) {
 	}
 	if live, rest := tenant.usersLive.Load(), tenant.usersAtRest.Load(); live+rest > 500 {
 		t.Errorf("%d users live and %d at rest", live, rest)
+	}
+}
+
+func TestWindowsStayWithinTheMemoryOfUsers(t *testing.T) {
+	cfg := testTenant("acme", memory.New(memory.Options{}))
+	cfg.Users.Memory = 64 << 10
+	p := start(t, Options{Tenants: []TenantConfig{cfg}})
+	in, tenant := p.Tenant("acme"), p.tenants["acme"]
+	var last []doc
+	for i := range 200 {
+		last = last[:0]
+		for j := range 100 { // 20,000 ids of four users: 480 KiB, if all were kept
+			last = append(last, doc{ID: fmt.Sprint(i, j), Type: "t", User: fmt.Sprint("u", j%4)})
+		}
+		send(t, in, last...)
+	}
+	if n := tenant.userBytes.Load(); n > cfg.Users.Memory {
+		t.Errorf("%d bytes of user state, %d allowed", n, cfg.Users.Memory)
+	}
+	if got := fates(send(t, in, last...)); got != strings.TrimSpace(strings.Repeat("d ", 100)) {
+		t.Errorf("the newest ids are not remembered: %s", got)
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 type resident struct {
 	state      userState        // in place: whoever looks at one looks at the other
 	pid        *actor.PID       // nil: at rest, and state is the shard's
+	mailbox    *Mailbox         // of pid's actor
 	generation uint32           // of pid: a name is not used again
 	retiring   bool             // asked to rest; what comes for it is held
 	asked      bool             // a Describe went to it while retiring
@@ -46,6 +47,7 @@ type resident struct {
 // restart would stop its children; its supervisor resumes it instead.
 type shard struct {
 	tenant *tenant
+	number uint8
 	worker *Worker
 	pid    *actor.PID
 	props  *actor.Props
@@ -59,33 +61,23 @@ type shard struct {
 	order []*resident
 	at    []*resident
 
-	// incarnate is the state, and mailbox, for the next user actor that proto.actor
-	// makes. It is set and used in one go on the shard's worker: at a spawn by the
-	// shard itself, at a restart by the user that is about to be replaced.
-	incarnate struct {
-		state   *userState
-		mailbox *Mailbox
-	}
+	// incarnate is what proto.actor gets when it makes the next user actor. It is set
+	// and used in one go on the shard's worker: at a spawn by the shard itself, at a
+	// restart by the user, which goes on as it was.
+	incarnate *user
 }
 
-func newShard(t *tenant, worker *Worker, policy *mailboxPolicy) *shard {
-	s := &shard{tenant: t, worker: worker, policy: policy, users: make(map[string]*resident), now: time.Now()}
+func newShard(t *tenant, number uint8, worker *Worker, policy *mailboxPolicy) *shard {
+	s := &shard{tenant: t, number: number, worker: worker, policy: policy, users: make(map[string]*resident), now: time.Now()}
 	s.live.init()
 	s.rest.init()
 	s.props = actor.PropsFromProducer(
-		func() actor.Actor {
-			return &user{userState: s.incarnate.state, home: s, mailbox: s.incarnate.mailbox}
-		},
+		func() actor.Actor { return s.incarnate },
 		actor.WithMailbox(func() actor.Mailbox { return s.incarnate.mailbox }),
 		actor.WithDispatcher(worker),
 		actor.WithSupervisor(t.restarting),
 	)
 	return s
-}
-
-// adopt gives the next incarnation of a user its state and its mailbox.
-func (s *shard) adopt(state *userState, mailbox *Mailbox) {
-	s.incarnate.state, s.incarnate.mailbox = state, mailbox
 }
 
 // Receive implements actor.Actor.
@@ -95,6 +87,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.pid = ctx.Self()
 	case messages.Route:
 		s.route(ctx, m.Items)
+	case messages.Written:
+		s.tenant.land(m)
 	case messages.Rest:
 		s.rested(ctx, m.User)
 	case messages.Busy:
@@ -109,6 +103,18 @@ func (s *shard) Receive(ctx actor.Context) {
 				s.tenant.failItems(*r.held, s.tenant.stopped)
 				r.held = nil
 			}
+		}
+	}
+}
+
+// maxShards is how many shards a tenant can have: one a worker.
+const maxShards = 256
+
+// land lets the users of a shard know what became of their events.
+func (t *tenant) land(m messages.Written) {
+	for i := range m.Groups {
+		if g := &m.Groups[i]; g.User.Shard == m.Shard {
+			g.User.Place.(*userState).written(t, &m, g)
 		}
 	}
 }
@@ -185,7 +191,7 @@ func (s *shard) deliver(ctx actor.Context, r *resident, items []messages.Item) {
 	} else {
 		s.live.touch(r)
 	}
-	ctx.Send(r.pid, messages.Deliver{Items: items})
+	r.mailbox.PostUserMessage(messages.Deliver{Items: items})
 }
 
 // activate starts the actor of a user at rest, making room first if the tenant's
@@ -196,14 +202,19 @@ func (s *shard) activate(ctx actor.Context, r *resident) error {
 	if r.generation++; r.generation > 1 {
 		name = fmt.Sprintf("%s#%d", name, r.generation)
 	}
-	mailbox := newMailbox(s.policy)
-	mailbox.owner = &r.state
-	s.adopt(&r.state, mailbox)
+	seat := new(struct { // one piece of memory: they are always used together
+		user    user
+		mailbox Mailbox
+	})
+	mailbox := &seat.mailbox
+	mailbox.policy, mailbox.owner = s.policy, &r.state
+	seat.user = user{userState: &r.state, home: s, mailbox: mailbox}
+	s.incarnate = &seat.user
 	pid, err := ctx.SpawnNamed(s.props, name)
 	if err != nil {
 		return err
 	}
-	r.pid = pid
+	r.pid, r.mailbox = pid, mailbox
 	s.rest.remove(r)
 	s.live.push(r)
 	s.tenant.usersAtRest.Add(-1)
@@ -239,7 +250,7 @@ func (s *shard) retire(ctx actor.Context, r *resident) {
 		return
 	}
 	r.retiring, r.asked = true, false
-	ctx.Send(r.pid, messages.Passivate{})
+	r.mailbox.PostUserMessage(messages.Passivate{})
 }
 
 // rested stops the actor of a user that has nothing under way, unless something
@@ -254,7 +265,7 @@ func (s *shard) rested(ctx actor.Context, name string) {
 		return
 	}
 	ctx.Stop(r.pid)
-	r.pid, r.retiring = nil, false
+	r.pid, r.mailbox, r.retiring = nil, nil, false
 	s.live.remove(r)
 	s.rest.push(r)
 	s.tenant.usersLive.Add(-1)
@@ -274,7 +285,7 @@ func (s *shard) stayed(ctx actor.Context, name string) {
 	held := r.held
 	r.retiring, r.asked, r.held = false, false, nil
 	if held != nil {
-		ctx.Send(r.pid, messages.Deliver{Items: *held})
+		r.mailbox.PostUserMessage(messages.Deliver{Items: *held})
 	}
 }
 
@@ -291,6 +302,13 @@ func (s *shard) sweep(ctx actor.Context, m messages.Sweep) {
 			break
 		}
 		s.retire(ctx, r)
+	}
+	for range sweepAtMost {
+		r := s.rest.oldest()
+		if r == nil || s.tenant.userBytes.Load() <= s.tenant.cfg.Users.Memory/16*15 {
+			break // the windows of live users have room to grow
+		}
+		s.forget(r)
 	}
 	for range sweepAtMost {
 		r := s.rest.oldest()
@@ -316,7 +334,7 @@ func (s *shard) describe(ctx actor.Context, m messages.Describe) {
 		m.Reply <- messages.Description{Status: r.state.describe(), Known: r.state.first != 0}
 	default:
 		r.asked = true
-		ctx.Send(r.pid, m)
+		r.mailbox.PostUserMessage(m)
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *tenantSupervisor) shards() pool {
 	return pool{
 		stage: event.StageUsers, size: len(s.pipeline.workers), worker: s.pipeline.worker, keep: 1024,
 		produce: func(n int, _ *Mailbox) func() actor.Actor {
-			sh := newShard(s.tenant, s.pipeline.worker(n), users)
+			sh := newShard(s.tenant, uint8(n), s.pipeline.worker(n), users)
 			return func() actor.Actor { return sh }
 		},
 	}

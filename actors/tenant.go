@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -70,6 +71,8 @@ type tenant struct {
 	repeats  *rate.Limiter               // of log lines about failures
 
 	userBytes, usersLive, usersAtRest atomic.Int64
+
+	late sync.Mutex // held where a user's state is touched after its shard's end
 
 	restarting *supervisor // of the user actors, by their shards
 

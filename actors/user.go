@@ -29,7 +29,7 @@ type route struct {
 // userState is everything sluice knows of a user: a value that outlives the
 // actor's restarts, its rest, and could move to another machine.
 //
-// Owned by the user's actor while there is one, otherwise by its shard.
+// Owned by its shard's worker: the user's actor and the shard are both on it.
 type userState struct {
 	id     string
 	window window
@@ -84,8 +84,9 @@ type waiter struct {
 
 // user is the actor of one user. It owns the user's order (what it sends on, it
 // sends in the order of acceptance, and the same lane always to the same
-// batcher), its dedupe window, its cap and its counters, and it is the only one
-// that settles an event it has accepted.
+// batcher), its dedupe window, its cap and its counters. What the sinks say its shard
+// notes in its state, on the same goroutine: nobody else settles an event that it has
+// accepted.
 type user struct {
 	*userState
 	home    *shard
@@ -98,14 +99,12 @@ func (u *user) Receive(ctx actor.Context) {
 	case messages.Deliver:
 		u.home.tenant.rehearse(event.StageUser, ctx)
 		u.deliver(ctx, m.Items)
-	case messages.Written:
-		u.written(u.home.tenant, m)
 	case messages.Passivate:
 		u.passivate(ctx)
 	case messages.Describe:
 		m.Reply <- messages.Description{Status: u.describe(), Known: true}
 	case *actor.Restarting:
-		u.home.adopt(u.userState, u.mailbox)
+		u.home.incarnate = u
 	case *actor.Stopped:
 		u.mailbox.close()
 	}
@@ -236,16 +235,17 @@ func (u *user) send(ctx actor.Context, r *route, items []messages.Item) {
 			end++
 		}
 		ctx.Send(r.batchers[int(p.Lane)%len(r.batchers)], messages.Append{
-			User: ctx.Self(), Lane: p.Lane, Key: p.Key, Items: items[start:end:end],
+			User: messages.User{Place: u.userState, Shard: u.home.number}, Lane: p.Lane, Key: p.Key, Items: items[start:end:end],
 		})
 		start = end
 	}
 }
 
-// written notes what one sink made of some flights, and lands those that every
-// sink has answered.
-func (u *userState) written(t *tenant, m messages.Written) {
-	for i, seq := range m.Seqs {
+// written notes what one sink made of the flights of a group, and lands those that
+// every sink has answered.
+func (u *userState) written(t *tenant, m *messages.Written, g *messages.Group) {
+	for i := g.Start; i < g.End; i++ {
+		seq := m.Seqs[i]
 		if seq < u.base || seq-u.base >= uint64(len(u.flights)) {
 			continue // landed before: this message is handled for the second time
 		}
@@ -297,13 +297,18 @@ func (u *userState) land(t *tenant, f *flight) {
 	*f = flight{}
 }
 
-// remember puts a stored id into the dedupe window.
+// remember puts a stored id into the dedupe window. While the tenant's users take
+// all the memory they may, a window does not grow: its oldest id makes room.
 func (u *userState) remember(t *tenant, m mark) {
-	if t.cfg.Users.MaxIDs <= 0 {
+	size := t.cfg.Users.MaxIDs
+	if size <= 0 {
 		return // duplicates are not looked for
 	}
 	before := u.window.bytes()
-	u.window.add(m, t.cfg.Users.MaxIDs)
+	if u.window.full() && t.userBytes.Load()+int64(before) > t.cfg.Users.Memory {
+		size = max(1, int(u.window.len)) // growing would double it
+	}
+	u.window.add(m, size)
 	t.userBytes.Add(int64(u.window.bytes() - before))
 }
 
@@ -325,25 +330,23 @@ func (u *userState) compact() {
 	u.flights = u.flights[landed:]
 }
 
-// dropped sees to a message that the mailbox has put aside. What a sink said
-// holds all the same; events that were accepted and not sent on fail here, and
-// the rest of a Deliver fails with whoever dropped it.
+// dropped sees to a message that the mailbox has put aside: events that were
+// accepted and not sent on fail here, and the rest of a Deliver fails with whoever
+// dropped it.
 func (u *userState) dropped(t *tenant, msg any, reason *event.Reason) {
-	switch m := msg.(type) {
-	case messages.Written:
-		u.written(t, m)
-	case messages.Deliver:
-		unsent := u.unsent
-		u.unsent = nil
-		for i := range unsent {
-			if seq := unsent[i].Seq; seq >= u.base && seq-u.base < uint64(len(u.flights)) {
-				f := &u.flights[seq-u.base]
-				f.left, f.reason = 0, reason
-				u.land(t, f)
-			}
-		}
-		u.compact()
+	if _, ok := msg.(messages.Deliver); !ok {
+		return
 	}
+	unsent := u.unsent
+	u.unsent = nil
+	for i := range unsent {
+		if seq := unsent[i].Seq; seq >= u.base && seq-u.base < uint64(len(u.flights)) {
+			f := &u.flights[seq-u.base]
+			f.left, f.reason = 0, reason
+			u.land(t, f)
+		}
+	}
+	u.compact()
 }
 
 func (u *userState) describe() event.UserStatus {

@@ -54,6 +54,7 @@ func (v *validator) validate(ctx actor.Context, m messages.Validate) {
 			ctx.Send(t.shards[shard], messages.Route{Items: items[start:end:end]})
 		}
 	}
+	event.Recycle(m.Raws) // last: nothing can fail any more, and so come back for them
 }
 
 // sort finds the shard of each event, and where the items of each shard begin.

@@ -82,6 +82,9 @@ func (w *window) bytes() int {
 	return len(w.ring)*markBytes + len(w.table)*4
 }
 
+// full reports whether the next mark makes the window grow, or drop one.
+func (w *window) full() bool { return int(w.len) == len(w.ring) }
+
 // has reports whether id's mark is in the window.
 func (w *window) has(m mark) bool {
 	if w.table == nil {
@@ -99,7 +102,7 @@ func (w *window) has(m mark) bool {
 // add puts m, which is not in the window, at its end. The window holds at most
 // size marks, size at least 1.
 func (w *window) add(m mark, size int) {
-	if int(w.len) == len(w.ring) {
+	if w.full() {
 		if int(w.len) < size {
 			w.grow(size)
 		} else {

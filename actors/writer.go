@@ -60,18 +60,17 @@ func (w *writerState) begin(m *messages.Write) *pending {
 	return w.pending
 }
 
-// report tells the users of a batch what became of their events, then its batcher
+// report tells the shards of a batch's users what became of it, then its batcher
 // that it is done.
 func (t *tenant) report(ctx actor.SenderContext, m messages.Write, r result) {
-	for _, g := range m.Groups {
-		w := messages.Written{Seqs: m.Seqs[g.Start:g.End:g.End]}
-		if r.reasons != nil {
-			w.Reasons, w.Rejected = r.reasons[g.Start:g.End], r.rejected[g.Start:g.End]
+	w := messages.Written{Groups: m.Groups, Seqs: m.Seqs, Reasons: r.reasons, Rejected: r.rejected, Where: r.where}
+	var told [maxShards]bool
+	for i := range m.Groups {
+		w.Shard = m.Groups[i].User.Shard
+		if !told[w.Shard] {
+			told[w.Shard] = true
+			ctx.Send(t.shards[w.Shard], w)
 		}
-		if r.where != nil {
-			w.Where = r.where[g.Start:g.End]
-		}
-		ctx.Send(g.User, w)
 	}
 	clear(m.Events)
 	ctx.Send(m.Batcher, messages.BatchDone{Lane: m.Lane, Seq: m.Seq, Spent: m.Events[:0]})

@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"hash/maphash"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -245,7 +246,29 @@ func firstLine(b []byte) []byte {
 // values makes it cost many times the body's own size.
 func (p *Parser) room(body []byte, n int) []Raw {
 	const shortest = 24 // bytes of {"type":"t","user":"u"}, and the separator
-	return make([]Raw, 0, min(n, len(body)/shortest+1, p.limits.MaxEvents))
+	n = min(n, len(body)/shortest+1, p.limits.MaxEvents)
+	if used, ok := rawsPool.Get().(*[]Raw); ok && cap(*used) >= n {
+		return *used
+	}
+	return make([]Raw, 0, n)
+}
+
+// rawsPool holds the memory of raws, cleared and of length 0, for the next bodies.
+var rawsPool sync.Pool
+
+// maxPooledRaws bounds what one element of the pool may hold on to.
+const maxPooledRaws = 1024
+
+// Recycle takes raws back that Parse has returned, and that nobody uses any more:
+// neither they nor what was sliced from their array. It is never owed.
+func Recycle(raws []Raw) {
+	if cap(raws) < 2 || cap(raws) > maxPooledRaws {
+		return
+	}
+	raws = raws[:cap(raws)]
+	clear(raws) // they hold on to their body
+	raws = raws[:0]
+	rawsPool.Put(&raws)
 }
 
 // take makes the value v an event, or says why it is none.

@@ -9,7 +9,7 @@ import (
 // Append hands events of one user and one partition to a batcher. Items are
 // read only: the batchers of several sinks share them.
 type Append struct {
-	User  *actor.PID
+	User  User
 	Lane  uint32 // sinks.Partition
 	Key   uint64
 	Items []Item

@@ -3,8 +3,6 @@ package messages
 import (
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"sluice/event"
 )
 
@@ -62,19 +60,30 @@ type Description struct {
 	Known  bool
 }
 
-// Written tells a user actor what became of its events in one sink.
-type Written struct {
-	Seqs []uint64
-	// Reasons is nil when all were stored; otherwise it has one element per Seq,
-	// nil for the stored ones.
-	Reasons []*event.Reason
-	// Rejected says, beside Reasons, which ones can never be stored.
-	Rejected []bool
-	Where    []string // nil, or one element per Seq
+// User is a user whose events are under way, as its shard knows it: Place is the
+// shard's own, and opaque to everybody else.
+type User struct {
+	Place any
+	Shard uint8
 }
 
 // Group is the events of one user that stand together in a batch.
 type Group struct {
-	User       *actor.PID
-	Start, End int // in Write.Events
+	User       User
+	Start, End int32 // in Write.Events
+}
+
+// Written tells a shard what became of a batch in one sink. It is one message for
+// all users of the shard: their own mailboxes are as many cold lines of memory. Groups
+// of other shards are in it too, who hear of them by a message of their own. All of
+// it is read only.
+type Written struct {
+	Shard  uint8
+	Groups []Group
+	Seqs   []uint64 // by index into the batch, like all that follows
+	// Reasons is nil when all were stored; an element is nil for a stored one.
+	Reasons []*event.Reason
+	// Rejected says, beside Reasons, which ones can never be stored.
+	Rejected []bool
+	Where    []string // nil: nobody asked
 }

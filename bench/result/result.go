@@ -79,6 +79,9 @@ type Totals struct {
 
 // Latency is a distribution of answer times in microseconds. In an open loop each
 // is counted from when the request was due, in a closed loop from when it was sent.
+// It is of requests, whatever number of events they have: of those that were
+// answered 2xx, and, with the time that they waited, of those that were not answered.
+// Refusals are quick and would hide what the others take.
 type Latency struct {
 	Count uint64  `json:"count"`
 	Mean  float64 `json:"mean_us"`

@@ -19,6 +19,7 @@ type cli struct {
 	Send    sendCmd    `cmd:"" help:"Send files of events."`
 	Query   queryCmd   `cmd:"" help:"Read a user's events back."`
 	Schema  schemaCmd  `cmd:"" help:"Make the tables of Cassandra sinks."`
+	Bench   benchCmd   `cmd:"" help:"Measure what a gateway takes."`
 	Version versionCmd `cmd:"" help:"Tell what this binary was built from."`
 }
 

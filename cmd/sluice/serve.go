@@ -9,12 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -216,29 +214,6 @@ func listen(key, address string) (net.Listener, error) {
 	return ln, nil
 }
 
-// processBytes is what the heap may hold beside what the configuration bounds: the
-// 200 MiB that a process has besides, less what the garbage collector does not see,
-// which is the binary and the embedded store's cache and memtables.
-const processBytes = 100 << 20
-
-// limitMemory tells the garbage collector how much memory there is to use: it
-// then collects seldom while there is room, and in time when there is not. The
-// environment's GOMEMLIMIT and GOGC go first, then the container's limit.
-func limitMemory(cfg *config.Config, log *slog.Logger) {
-	if os.Getenv("GOMEMLIMIT") != "" {
-		return
-	}
-	limit := int64(config.MemoryBound(cfg)) + processBytes
-	if container, err := memlimit.FromCgroup(); err == nil {
-		limit = min(limit, int64(float64(container)*0.9))
-	}
-	debug.SetMemoryLimit(limit)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	log.Debug("memory limit of the garbage collector", "bytes", limit)
-}
-
 // abandon undoes what newGroup has done so far.
 func (g *group) abandon() {
 	if g.pipeline != nil {
@@ -265,6 +240,10 @@ func (g *group) run(ctx context.Context) error {
 			g.log.Warn("admin port cut off", "error", err)
 		}
 	})
+	if os.Getenv("GOGC") == "" {
+		tuning, end := context.WithCancel(context.Background())
+		all.Add(func() error { return tuneCollector(tuning) }, func(error) { end() })
+	}
 	stop := make(chan struct{})
 	all.Add(func() error { return g.serve(ctx, stop) }, func(error) { close(stop) })
 	g.log.Info("serving", "data", g.data.Addr().String(), "admin", g.admin.Addr().String(), "tenants", len(g.cfg.Tenants))

@@ -56,7 +56,12 @@ func buildVersion(info *debug.BuildInfo, ok bool) version {
 }
 
 func (v version) String() string {
-	s := "sluice " + v.Version
+	return "sluice " + v.short() + " " + v.Go + " " + v.Platform
+}
+
+// short is the version with its commit.
+func (v version) short() string {
+	s := v.Version
 	if v.Revision != "" {
 		s += fmt.Sprintf(" (commit %.12s, %s", v.Revision, v.Time)
 		if v.Modified {
@@ -64,5 +69,5 @@ func (v version) String() string {
 		}
 		s += ")"
 	}
-	return s + " " + v.Go + " " + v.Platform
+	return s
 }

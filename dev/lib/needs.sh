@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# What dev/stack needs of the machine: checked first, installed where that is
-# certain to be welcome (Debian, as root), otherwise said.
+# What dev/stack and dev/test need of the machine: checked first, installed where
+# that is certain to be welcome (Debian, as root), otherwise said. Whoever sources
+# this has the functions say and die.
 
 java_version=17 # what both Kafka 4.1 and Cassandra 5.0 run on
 
@@ -29,23 +30,49 @@ missing_packages() {
 # need_all ends the script unless everything is there; it sets $java.
 need_all() {
 	local missing
-	missing=$(missing_packages | tr '\n' ' ')
-	if [ -n "$missing" ]; then
-		if [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] && command -v apt-get >/dev/null; then
-			(
-				flock 9 2>/dev/null || true
-				# shellcheck disable=SC2046
-				install_packages $(missing_packages)
-			) 9>"${TMPDIR:-/tmp}/sluice-stack-apt.lock"
-			missing=$(missing_packages | tr '\n' ' ')
-		fi
-		[ -z "$missing" ] || die "these are needed and not installed: $missing
+	missing=$(installed missing_packages)
+	[ -z "$missing" ] || die "these are needed and not installed: $missing
   Debian, Ubuntu:  sudo apt-get install $missing
   macOS:           brew install openjdk@17 maven kcat openssl python flock, and
                    sudo ifconfig lo0 alias 127.0.0.2 (also .3, .11 and .12) for Cassandra"
-	fi
 	java=$(java17)
 	keytool=$(dirname "$java")/keytool
+}
+
+# missing_browser → the Debian name of a browser, when there is none that tests of
+# pages can drive.
+missing_browser() {
+	local browser
+	for browser in ${SLUICE_TEST_CHROMIUM:+"$SLUICE_TEST_CHROMIUM"} headless_shell headless-shell chromium \
+		chromium-browser google-chrome google-chrome-stable /snap/bin/chromium \
+		"/Applications/Chromium.app/Contents/MacOS/Chromium" "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+		if command -v "$browser" >/dev/null; then return; fi
+	done
+	echo chromium
+}
+
+# need_browser ends the script unless there is one.
+need_browser() {
+	local missing
+	missing=$(installed missing_browser)
+	[ -z "$missing" ] || die "tests of pages need a browser, and there is none:
+  Debian:          sudo apt-get install chromium
+  Ubuntu:          sudo snap install chromium
+  macOS:           brew install --cask chromium
+  elsewhere:       Chromium or Chrome; SLUICE_TEST_CHROMIUM says where it is"
+}
+
+# installed FINDER installs what FINDER names, where that is welcome → what it still
+# names.
+installed() {
+	if [ -n "$("$1")" ] && [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] && command -v apt-get >/dev/null; then
+		(
+			flock 9 2>/dev/null || true
+			# shellcheck disable=SC2046
+			install_packages $("$1")
+		) 9>"${TMPDIR:-/tmp}/sluice-stack-apt.lock"
+	fi
+	"$1" | tr '\n' ' '
 }
 
 install_packages() {

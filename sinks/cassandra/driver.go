@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -119,6 +120,14 @@ func (o observer) note(ctx context.Context, rows int, start, end time.Time, atte
 		o.c.health.note(class, end)
 	}
 	o.emit(Observation{op, rows, end.Sub(start), attempt, class})
+}
+
+// stranded takes in how a request ended that found no connection to leave by, which
+// gocql tells no observer. It happens that a session never has one again.
+func (c *Cluster) stranded(err error) {
+	if errors.Is(err, gocql.ErrNoConnections) || errors.Is(err, gocql.ErrSessionClosed) {
+		c.health.note(NoConnection, time.Now())
+	}
 }
 
 func (o observer) emit(seen Observation) {

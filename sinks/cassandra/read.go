@@ -47,6 +47,7 @@ func (t *Tenant) Read(ctx context.Context, q event.Query) (event.Page, error) {
 		r.direction = 1
 	}
 	page, err := r.run(withOp(ctx, OpRead))
+	t.cluster.stranded(err)
 	return page, explain(ctx, t.cluster.cfg, err)
 }
 

@@ -160,6 +160,7 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	}
 	ctx = withOp(ctx, OpProbe)
 	if err := checkSchema(ctx, session, c.cfg); err != nil {
+		c.stranded(err)
 		c.outdated()
 		return explain(ctx, c.cfg, err)
 	}
@@ -172,6 +173,7 @@ func (c *Cluster) Probe(ctx context.Context) error {
 	}
 	err = session.Query(c.cql.probe, args...).WithContext(ctx).Iter().Close()
 	if err != nil {
+		c.stranded(err)
 		return explain(ctx, c.cfg, fmt.Errorf("a read at %s: %w", c.consistency, err))
 	}
 	return nil

@@ -288,6 +288,28 @@ func TestAMissingTableIsNotTheEventsFault(t *testing.T) {
 	cured("after it was applied again")
 }
 
+// TestASessionWithoutConnectionsIsReplaced: gocql tells no observer of a request that
+// found no connection, and a session can have none for good.
+func TestASessionWithoutConnectionsIsReplaced(t *testing.T) {
+	c := open(t, freshConfig(t, realHost(t)))
+	tenant := c.Tenant("acme", 0)
+	mustWrite(t, tenant, testEvents("u", 1))
+	c.mu.Lock()
+	lost := c.session
+	c.mu.Unlock()
+	lost.Close()
+	b := &sinks.Batch{Events: testEvents("u", 2)}
+	b.Partition = tenant.Partition(&b.Events[0])
+	deadline, pace := time.Now().Add(time.Minute), time.NewTicker(100*time.Millisecond)
+	defer pace.Stop()
+	for err := tenant.Write(t.Context(), b); err != nil; err = tenant.Write(t.Context(), b) {
+		if sinks.IsPermanent(err) || time.Now().After(deadline) {
+			t.Fatalf("Write: %v", err)
+		}
+		<-pace.C
+	}
+}
+
 func TestATableOfAnotherLayoutIsRefused(t *testing.T) {
 	cfg := freshConfig(t, realHost(t))
 	if err := open(t, cfg).ApplySchema(t.Context()); err != nil {

@@ -131,6 +131,12 @@ func (r request) refused(err error) error {
 // send writes one row alone as an insert, several as an unlogged batch, which is
 // one mutation and so visible at once.
 func (r request) send(rows []insert, these []int) error {
+	err := r.execute(rows, these)
+	r.cluster.stranded(err)
+	return err
+}
+
+func (r request) execute(rows []insert, these []int) error {
 	if len(these) == 1 {
 		row := &rows[these[0]]
 		return r.session.Query(row.cql, row.args...).WithContext(r.ctx).Exec()

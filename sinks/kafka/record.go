@@ -33,10 +33,15 @@ type records struct {
 	headers []sarama.RecordHeader
 	hptrs   []*sarama.RecordHeader
 	digits  []byte
+	used    int // of recs, by the newest fill
 }
 
 // maxKeptRecords bounds what a pooled records may hold on to.
 const maxKeptRecords = 4096
+
+// compressFrom is the size, in bytes of keys and values, from which compressing a
+// batch saves more time than it takes: below it, it only costs.
+const compressFrom = 4 << 10
 
 // fill makes r the record batch of the events at the indices of pick, all of
 // them when it is nil, with no producer and no sequence yet.
@@ -46,7 +51,8 @@ func (r *records) fill(events []event.Event, pick []int, codec sarama.Compressio
 		n, first = len(pick), pick[0]
 	}
 	r.grow(n)
-	base, newest := recordTime(&events[first]), int64(0)
+	r.used = n
+	base, newest, size := recordTime(&events[first]), int64(0), 0
 	for i := range n {
 		e := &events[i]
 		if pick != nil {
@@ -54,6 +60,7 @@ func (r *records) fill(events []event.Event, pick []int, codec sarama.Compressio
 		}
 		ts := recordTime(e)
 		newest = max(newest, ts)
+		size += len(e.User) + len(e.Data)
 		rec, h := &r.recs[i], r.headers[i*headersPerRecord:(i+1)*headersPerRecord:(i+1)*headersPerRecord]
 		rec.Key, rec.Value = bytesOf(e.User), e.Data
 		if rec.Value == nil {
@@ -66,6 +73,9 @@ func (r *records) fill(events []event.Event, pick []int, codec sarama.Compressio
 		h[2].Value = bytesOf(e.Type)
 		h[3].Value = r.number(e.TS)
 		h[4].Value = r.number(e.Received)
+	}
+	if size < compressFrom {
+		codec = sarama.CompressionNone
 	}
 	r.batch = sarama.RecordBatch{
 		Version:              2,
@@ -125,10 +135,10 @@ func (r *records) release() bool {
 	if len(r.recs) > maxKeptRecords {
 		return false
 	}
-	for i := range r.recs {
+	for i := range r.used {
 		r.recs[i].Key, r.recs[i].Value = nil, nil
 	}
-	for i := range r.headers {
+	for i := range r.used * headersPerRecord {
 		r.headers[i].Value = nil
 	}
 	return true

@@ -144,3 +144,20 @@ func TestRecordsAreReused(t *testing.T) {
 		t.Errorf("filling again allocates %v times", n)
 	}
 }
+
+func TestOnlyBatchesThatGainByItAreCompressed(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		bytes int
+		want  sarama.CompressionCodec
+	}{
+		{"a single small event is sent as it is", 500, sarama.CompressionNone},
+		{"a batch of some size is compressed", compressFrom, sarama.CompressionZSTD},
+	} {
+		var r records
+		r.fill([]event.Event{{User: "u", Data: make([]byte, tc.bytes)}}, nil, sarama.CompressionZSTD)
+		if r.batch.Codec != tc.want {
+			t.Errorf("%s: got %v", tc.name, r.batch.Codec)
+		}
+	}
+}
