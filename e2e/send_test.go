@@ -187,8 +187,11 @@ func (u *upload) confirmed() (int, error) {
 			Open [][2]int
 		}
 	}
-	if err := json.Unmarshal(b, &state); err != nil || len(state.Files) != 1 {
+	if err := json.Unmarshal(b, &state); err != nil {
 		return 0, fmt.Errorf("the state is %s: %w", b, err)
+	}
+	if len(state.Files) != 1 {
+		return 0, fmt.Errorf("the state is of %d files: %s", len(state.Files), b)
 	}
 	n := state.Files[0].Read
 	for _, r := range state.Files[0].Open {
