@@ -304,7 +304,7 @@ func (c benchRunCmd) readBack(ctx context.Context, plan *load.Plan, std stdio) (
 		return nil, nil
 	}
 	o, err := verify.Parse(c.Verify)
-	if err != nil {
+	if err = errors.Join(err, plan.Traceable()); err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("--verify: %w", err)}
 	}
 	if plan.Ack != "" && plan.Ack != event.AckStored.String() {
