@@ -63,7 +63,7 @@ func main() {
 		log.Fatal("cassandra-raw: ", err)
 	}
 	defer table.Session.Close()
-	l.table, l.byShard = table, o.PartitionBy == "shard"
+	l.table, l.byShard = table, o.PartitionBy == rows.ByShard
 	l.prepare()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

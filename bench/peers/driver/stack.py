@@ -25,6 +25,15 @@ def _run(command, within=ASKED_WITHIN, **more):
     return done.stdout
 
 
+def _leave(command, what):
+    """Runs what removes something. That it cannot spoils nothing, and must not
+    hide why it is removed."""
+    try:
+        _run(command)
+    except Failure as failure:
+        print(f"{what} is left over: {str(failure).splitlines()[0]}", flush=True)
+
+
 @contextlib.contextmanager
 def servers(sinks):
     """Yields the stack's variables while the servers for the sinks are up. Those
@@ -32,8 +41,11 @@ def servers(sinks):
     with contextlib.ExitStack() as started:
         profiles = [PROFILES[sink] for sink in PROFILES if sink in sinks]
         for profile in profiles:
-            if subprocess.run([STACK, "status", profile], stdout=subprocess.DEVNULL, timeout=ASKED_WITHIN).returncode:
-                started.callback(subprocess.run, [STACK, "down", profile], timeout=ASKED_WITHIN)
+            status = subprocess.run([STACK, "status", profile], stdout=subprocess.PIPE, text=True, timeout=ASKED_WITHIN)
+            if status.returncode:
+                # One that runs already, and only does not answer at the moment, is not ours to stop.
+                if all(line.split()[2] == "down" for line in status.stdout.splitlines()):
+                    started.callback(subprocess.run, [STACK, "down", profile], timeout=ASKED_WITHIN)
                 subprocess.run([STACK, "up", profile], check=True, timeout=UP_WITHIN)
         yield _variables(profiles)
 
@@ -59,7 +71,7 @@ class Topic:
         return self
 
     def __exit__(self, *_):
-        _run([STACK, "topics", "kafka1", "--delete", "--topic", self.name])
+        _leave([STACK, "topics", "kafka1", "--delete", "--topic", self.name], self.name)
 
     def stored(self):
         """Returns how many records are in the topic, as kcat sees it: the sum of
@@ -81,13 +93,13 @@ class Keyspace:
         return self
 
     def __exit__(self, *_):
-        self._ask("drop")
+        _leave(self._command("drop"), self.name)
 
     def stored(self):
         """Returns how many events are in it, as Cassandra's driver for Python sees
         it at QUORUM."""
-        return int(self._ask("count"))
+        return int(_run(self._command("count")))
 
-    def _ask(self, what):
+    def _command(self, what):
         python = _run([ROOT / "dev" / "readback" / "python"]).strip()
-        return _run([python, PEERS / "driver" / "keyspace.py", what, self.hosts, self.name])
+        return [python, PEERS / "driver" / "keyspace.py", what, self.hosts, self.name]

@@ -4,7 +4,6 @@
 package rows
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -12,8 +11,12 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/gocql/gocql"
+)
 
-	"sluice/sinks/cassandra"
+// The values of --partition-by.
+const (
+	ByShard = "shard"
+	ByUser  = "user"
 )
 
 const (
@@ -33,7 +36,7 @@ type Options struct {
 func (o *Options) Flags(f *flag.FlagSet) {
 	f.StringVar(&o.Hosts, "hosts", "127.0.0.1", "Cassandra's nodes, with commas")
 	f.StringVar(&o.Keyspace, "keyspace", "peers", "keyspace, made if it is missing")
-	f.StringVar(&o.PartitionBy, "partition-by", cassandra.ByShard, "shard or user")
+	f.StringVar(&o.PartitionBy, "partition-by", ByShard, "shard or user")
 	f.IntVar(&o.Replication, "replication", 3, "replicas, of a keyspace that has to be made")
 	f.IntVar(&o.Connections, "connections", 4, "to each node")
 }
@@ -55,7 +58,7 @@ type Row struct {
 
 // Open connects, and makes the table if it is missing.
 func Open(o Options) (*Table, error) {
-	if o.PartitionBy != cassandra.ByShard && o.PartitionBy != cassandra.ByUser {
+	if o.PartitionBy != ByShard && o.PartitionBy != ByUser {
 		return nil, fmt.Errorf("--partition-by %s: want shard or user", o.PartitionBy)
 	}
 	d := gocql.NewCluster(strings.Split(o.Hosts, ",")...)
@@ -70,15 +73,13 @@ func Open(o Options) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := cassandra.Config{Keyspace: o.Keyspace, PartitionBy: o.PartitionBy, Shards: shards}
-	cfg.Replication.Factor = o.Replication
-	for _, cql := range cassandra.Schema(cfg) {
+	for _, cql := range o.schema() {
 		if err := session.Query(cql).Exec(); err != nil {
 			session.Close()
-			return nil, errors.Join(errors.New("the table cannot be made"), err)
+			return nil, fmt.Errorf("the table cannot be made: %w", err)
 		}
 	}
-	t := &Table{Session: session, byUser: o.PartitionBy == cassandra.ByUser}
+	t := &Table{Session: session, byUser: o.PartitionBy == ByUser}
 	key, marks := "tenant, bucket, shard, user", "?, ?, ?, ?"
 	if t.byUser {
 		key, marks = "tenant, user, bucket", "?, ?, ?"
@@ -86,6 +87,21 @@ func Open(o Options) (*Table, error) {
 	t.Insert = fmt.Sprintf("INSERT INTO %s.events (%s, ts, id, type, received, data) VALUES (%s, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
 		o.Keyspace, key, marks)
 	return t, nil
+}
+
+// schema returns the statements that make what is missing.
+func (o Options) schema() []string {
+	key := "(tenant, bucket, shard), user, ts, id"
+	if o.PartitionBy == ByUser {
+		key = "(tenant, user, bucket), ts, id"
+	}
+	return []string{
+		fmt.Sprintf("CREATE KEYSPACE IF NOT EXISTS %s WITH replication = {'class': 'SimpleStrategy', 'replication_factor': %d}",
+			o.Keyspace, o.Replication),
+		fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s.events (tenant text, bucket timestamp, shard int, user text, ts timestamp, id text, "+
+			"type text, received bigint, data text, PRIMARY KEY (%s)) WITH compaction = {'class': 'TimeWindowCompactionStrategy', "+
+			"'compaction_window_unit': 'DAYS', 'compaction_window_size': '7'}", o.Keyspace, key),
+	}
 }
 
 // Shard returns the shard that a user's events are in.
