@@ -2,6 +2,9 @@ package load
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -262,7 +265,10 @@ func (w *writer) appendRecord(b []byte, n int32, user uint32) []byte {
 	return append(b, r.Tail...)
 }
 
-// appendOTLP appends an ExportLogsServiceRequest in OTLP's JSON encoding.
+// appendOTLP appends an ExportLogsServiceRequest in OTLP's JSON encoding. A body is
+// bytesValue: an exporter that writes bodies as they are would write a stringValue
+// with quotes around it. The trace id stands for the user, since it is all of a log
+// record that a collector can take as Kafka's key.
 // https://github.com/open-telemetry/opentelemetry-proto/blob/main/docs/specification.md
 func (w *writer) appendOTLP(b []byte, ts int64) []byte {
 	b = append(b, `{"resourceLogs":[{"scopeLogs":[{"logRecords":[`...)
@@ -270,19 +276,25 @@ func (w *writer) appendOTLP(b []byte, ts int64) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		w.event = w.appendEvent(w.event[:0], ts)
 		b = append(b, `{"timeUnixNano":"`...)
 		b = strconv.AppendInt(b, ts*1e6, 10)
-		b = append(b, `","body":{"stringValue":"`...)
-		w.event = w.appendEvent(w.event[:0], ts)
-		for _, c := range w.event {
-			if c == '"' || c == '\\' {
-				b = append(b, '\\')
-			}
-			b = append(b, c)
-		}
+		b = append(b, `","traceId":"`...)
+		b = appendTraceID(b, w.sent.user[i])
+		b = append(b, `","body":{"bytesValue":"`...)
+		b = base64.StdEncoding.AppendEncode(b, w.event)
 		b = append(b, `"}}`...)
 	}
 	return append(b, `]}]}]}`...)
+}
+
+// appendTraceID appends the trace id of a user's events, 16 bytes in hex. It is
+// never zero, which would be none.
+func appendTraceID(b []byte, user uint32) []byte {
+	var id [16]byte
+	id[0] = 1
+	binary.BigEndian.PutUint32(id[12:], user)
+	return hex.AppendEncode(b, id[:])
 }
 
 // accepted remembers the events of a request that was accepted as a whole, so

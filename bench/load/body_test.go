@@ -68,8 +68,8 @@ func TestBodies(t *testing.T) {
 				ResourceLogs []struct {
 					ScopeLogs []struct {
 						LogRecords []struct {
-							TimeUnixNano string
-							Body         struct{ StringValue string }
+							TimeUnixNano, TraceID string
+							Body                  struct{ BytesValue []byte }
 						}
 					}
 				}
@@ -78,8 +78,19 @@ func TestBodies(t *testing.T) {
 				t.Fatal(err)
 			}
 			var all [][]byte
+			traces := map[string]string{} // by user
 			for _, r := range logs.ResourceLogs[0].ScopeLogs[0].LogRecords {
-				all = append(all, []byte(r.Body.StringValue))
+				all = append(all, r.Body.BytesValue)
+				var event struct{ User string }
+				if err := json.Unmarshal(r.Body.BytesValue, &event); err != nil {
+					t.Fatal(err)
+				}
+				if traces[event.User] == "" {
+					traces[event.User] = r.TraceID
+				}
+				if len(r.TraceID) != 32 || r.TraceID != traces[event.User] {
+					t.Errorf("trace id %q of %s, whose first event has %q", r.TraceID, event.User, traces[event.User])
+				}
 			}
 			return all
 		}},
