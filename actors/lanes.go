@@ -26,10 +26,10 @@ type BatchPolicy struct {
 type lanes struct {
 	policy BatchPolicy
 	byLane map[uint32]*lane
-	ready  []*lane // lanes that may have something to send, each once
-	seq    uint64  // of the newest batch
-	usual  int     // events of the batch that left last
-	spare  []event.Event
+	ready  []*lane         // lanes that may have something to send, each once
+	seq    uint64          // of the newest batch
+	usual  int             // events of the batch that left last
+	spares [][]event.Event // memory of batches that are done, for the next ones
 }
 
 type lane struct {
@@ -84,7 +84,12 @@ func (l *lanes) start(ln *lane, m messages.Append) *batch {
 	l.seq++
 	b := &batch{since: time.Now()}
 	b.Seq, b.Lane, b.Key = l.seq, m.Lane, m.Key
-	b.Events, l.spare = l.spare, nil
+	if n := len(l.spares); n > 0 {
+		b.Events, l.spares[n-1] = l.spares[n-1], nil
+		l.spares = l.spares[:n-1]
+	} else if l.usual > 1 {
+		b.Events = make([]event.Event, 0, l.usual)
+	}
 	if l.usual > 1 {
 		b.Seqs, b.Groups = make([]uint64, 0, l.usual), make([]messages.Group, 0, l.usual)
 	}
@@ -182,8 +187,8 @@ func (l *lanes) done(m messages.BatchDone) {
 		return
 	}
 	ln.busy = 0
-	if cap(m.Spent) > cap(l.spare) {
-		l.spare = m.Spent
+	if len(l.spares) < maxSpares && cap(m.Spent) >= l.usual {
+		l.spares = append(l.spares, m.Spent)
 	}
 	if len(ln.sealed)+len(ln.open) == 0 {
 		if len(l.byLane) > maxIdleLanes {
@@ -196,3 +201,7 @@ func (l *lanes) done(m messages.BatchDone) {
 
 // maxIdleLanes is how many lanes a batcher keeps although they are empty.
 const maxIdleLanes = 1024
+
+// maxSpares is how many spent batches a batcher keeps the memory of: those of the
+// lanes that usually share it.
+const maxSpares = 8

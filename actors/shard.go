@@ -61,6 +61,8 @@ type shard struct {
 	order []*resident
 	at    []*resident
 
+	fetched int // see fetchUsers
+
 	// incarnate is what proto.actor gets when it makes the next user actor. It is set
 	// and used in one go on the shard's worker: at a spawn by the shard itself, at a
 	// restart by the user, which goes on as it was.
@@ -88,6 +90,7 @@ func (s *shard) Receive(ctx actor.Context) {
 	case messages.Route:
 		s.route(ctx, m.Items)
 	case messages.Written:
+		s.fetched = fetchFlights(&m)
 		s.tenant.land(m)
 	case messages.Rest:
 		s.rested(ctx, m.User)
@@ -136,6 +139,7 @@ func (s *shard) route(ctx actor.Context, items []messages.Item) {
 		r.count++
 		s.at = append(s.at, r)
 	}
+	s.fetched = fetchUsers(s.order, items)
 	for i, r := range s.order {
 		s.deliver(ctx, r, s.part(items, r))
 		s.order[i] = nil
@@ -176,7 +180,9 @@ func (s *shard) find(name string) *resident {
 }
 
 func (s *shard) deliver(ctx actor.Context, r *resident, items []messages.Item) {
-	r.seen = s.now.UnixNano()
+	seen := s.now.UnixNano()
+	later := seen != r.seen
+	r.seen = seen
 	if r.retiring {
 		if r.held == nil {
 			r.held = new([]messages.Item)
@@ -188,7 +194,7 @@ func (s *shard) deliver(ctx actor.Context, r *resident, items []messages.Item) {
 		if err := s.activate(ctx, r); err != nil {
 			panic(fmt.Sprintf("user actor not started: %v", err))
 		}
-	} else {
+	} else if later {
 		s.live.touch(r)
 	}
 	r.mailbox.PostUserMessage(messages.Deliver{Items: items})

@@ -134,7 +134,7 @@ sinks: {local: {kind: local, ttl: 1d}}
 		{"deep settings are inherited", b.Users.Dedupe, Dedupe{7 * Duration(day), 4096}},
 		{"a ttl of 0 is a setting", *a.TTL, Duration(0)},
 		{"a ttl is inherited", *b.TTL, day30},
-		{"one tenant does not touch another", a.Pools.Writers, 4},
+		{"one tenant does not touch another", a.Pools.Writers, 8},
 		{"an own pool", b.Pools.Writers, 9},
 		{"an own linger", a.Batch.Linger, Linger{Wait: 5 * time.Millisecond}},
 		{"the built-in linger", b.Batch.Linger, Linger{Auto: true}},

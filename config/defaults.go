@@ -43,7 +43,7 @@ func builtinTenant() Tenant {
 	return Tenant{
 		Ack:    AckPolicy{Default: event.AckStored, Weakest: event.AckReceived},
 		Fields: Fields(f),
-		Pools:  Pools{Parsers: 2, Validators: 2, Batchers: 4, Writers: 4},
+		Pools:  Pools{Parsers: 2, Validators: 2, Batchers: 4, Writers: 8},
 		Budget: Budget{Bytes: 64 << 20, Events: 65536, PerUser: 256},
 		Batch:  Batch{MaxEvents: 500, MaxBytes: 512 << 10, Linger: Linger{Auto: true}},
 		Users: Users{

@@ -79,7 +79,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			continue
 		}
 		wait = 5 * time.Millisecond
-		c := &conn{Conn: raw, l: l}
+		c := &conn{Conn: newSocket(raw), l: l}
 		switch l.add(c) {
 		case admitted:
 			return c, nil

@@ -42,7 +42,7 @@ func serve(addr, key string) error {
 	m := metrics.New(prometheus.NewRegistry())
 	pipeline, err := actors.Start(actors.Options{Metrics: m, Log: slog.Default(), Tenants: []actors.TenantConfig{{
 		Name: "bench", Fields: event.DefaultFields(), Limits: limits,
-		Pools:       actors.Pools{Parsers: 2, Validators: 2, Batchers: 4, Writers: 4},
+		Pools:       actors.Pools{Parsers: 2, Validators: 2, Batchers: 4, Writers: 8},
 		Budget:      actors.Budget{Bytes: 64 << 20, Events: 65536},
 		Batch:       actors.BatchPolicy{MaxEvents: 500, MaxBytes: 512 << 10, Linger: -1},
 		Users:       actors.UserPolicy{PerUser: 256, Idle: 5 * time.Minute, Window: 24 * time.Hour, MaxIDs: 4096, Memory: 128 << 20},
