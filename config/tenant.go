@@ -64,7 +64,8 @@ type Pools struct {
 	Validators int `yaml:"validators"`
 	// Actors that gather events into batches.
 	Batchers int `yaml:"batchers"`
-	// Actors that write batches: writes to the sink under way at once.
+	// Actors that write batches: writes to the sink under way at once. For Kafka
+	// best as many as the topic has partitions.
 	Writers int `yaml:"writers"`
 }
 
