@@ -13,7 +13,8 @@ import (
 // would wait for each in turn (ADR 13).
 //
 // The sums of what was read are of no use but to keep the compiler from leaving the
-// reads out. Everything read belongs to the shard's worker, on which they run.
+// reads out. Everything read belongs to the shard's worker, on which they run: into a
+// user's mailbox, whose messages have a lock, nobody but its shard puts any.
 
 // fetchUsers is for delivering items to users, whose first items are known.
 func fetchUsers(users []*resident, items []messages.Item) (sum int) {

@@ -87,12 +87,10 @@ func (l *lanes) start(ln *lane, m messages.Append) *batch {
 	if n := len(l.spares); n > 0 {
 		b.Events, l.spares[n-1] = l.spares[n-1], nil
 		l.spares = l.spares[:n-1]
-	} else if l.usual > 1 {
+	} else {
 		b.Events = make([]event.Event, 0, l.usual)
 	}
-	if l.usual > 1 {
-		b.Seqs, b.Groups = make([]uint64, 0, l.usual), make([]messages.Group, 0, l.usual)
-	}
+	b.Seqs, b.Groups = make([]uint64, 0, l.usual), make([]messages.Group, 0, l.usual)
 	ln.open = append(ln.open, b)
 	return b
 }

@@ -290,6 +290,7 @@ func (s *shard) stayed(ctx actor.Context, name string) {
 	}
 	held := r.held
 	r.retiring, r.asked, r.held = false, false, nil
+	s.live.touch(r) // what was held has moved seen, and not r
 	if held != nil {
 		r.mailbox.PostUserMessage(messages.Deliver{Items: *held})
 	}

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -109,10 +110,11 @@ func (s *socket) Write(p []byte) (int, error) {
 	}
 }
 
-// failed returns err as a net.Conn does.
+// failed returns err as a net.Conn does, in place of how a RawConn says it.
 func (s *socket) failed(op string, err error) error {
-	if _, ok := err.(*net.OpError); ok {
-		return err
+	var raw *net.OpError
+	if errors.As(err, &raw) {
+		err = raw.Err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: err}
 }

@@ -135,8 +135,8 @@ func TestSocketErrors(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, row.want)
 			}
 			var op *net.OpError
-			if row.want != io.EOF && !errors.As(err, &op) {
-				t.Errorf("%v is a %T, want a *net.OpError", err, err)
+			if row.want != io.EOF && (!errors.As(err, &op) || op.Op != "read" && op.Op != "write") {
+				t.Errorf("%v is a %T, want a *net.OpError of a read or a write", err, err)
 			}
 		})
 	}
